@@ -1,0 +1,46 @@
+"""Test multi-architecture container images: what a test module or a conftest may import.
+
+The names are loaded when they are first used, so that an installed but unused plugin costs nothing at start-up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_multiarch.engine.container import Container
+    from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.errors import MultiArchError
+    from pytest_multiarch.image.index import MultiArchImage
+    from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.platforms import Platform
+    from pytest_multiarch.results import CommandResult
+
+__all__ = [
+    "BuildSpec",
+    "CommandResult",
+    "Container",
+    "MultiArchError",
+    "MultiArchImage",
+    "Platform",
+    "PlatformImage",
+]
+
+_HOMES = {
+    "BuildSpec": "engine.spec",
+    "CommandResult": "results",
+    "Container": "engine.container",
+    "MultiArchError": "errors",
+    "MultiArchImage": "image.index",
+    "Platform": "platforms",
+    "PlatformImage": "image.platform_image",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
