@@ -1,0 +1,1 @@
+"""What an image IS: read from its registry, without running anything and without Docker."""

@@ -1,0 +1,177 @@
+"""Copying images between registries, no more of them than some platforms need."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_multiarch.errors import RegistryError
+from pytest_multiarch.image.index import MultiArchImage
+from pytest_multiarch.oci import Manifest, RawDocument, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pytest_multiarch.image.index import Entry
+    from pytest_multiarch.image.reference import Reference
+    from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.oci import Descriptor
+    from pytest_multiarch.platforms import Platform
+
+_THREADS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedImage:
+    """Say what was copied.
+
+    ``chosen`` names, for each platform that was asked for and can be served, the manifest's digest; ``missing`` are the
+    others. ``foreign`` are layers that may not be distributed and were left where they are.
+    """
+
+    reference: Reference
+    digest: str
+    chosen: tuple[tuple[Platform, str], ...]
+    missing: tuple[Platform, ...] = ()
+    foreign: tuple[Descriptor, ...] = ()
+
+    def digest_for(self, platform: Platform) -> str | None:
+        """Return the digest of the manifest that serves a platform, None where there is none."""
+        return dict(self.chosen).get(platform)
+
+
+def copy_image(
+    source: RegistryClient,
+    reference: Reference,
+    target: RegistryClient,
+    repository: Reference,
+    tag: str,
+    platforms: Sequence[Platform],
+) -> CopiedImage:
+    """Copy an image to ``repository`` under ``tag``: of an index, what an engine on each of the platforms would take.
+
+    A bare manifest is copied as it is, whatever its platform. An index all of whose entries are wanted keeps its bytes
+    and so its digest; else a new one is put together from the entries that are wanted, in their order, its annotations
+    kept. Attestations stay behind, nested indexes become flat. Blobs that are there are not sent again.
+
+    Raises RegistryError, IntegrityError or DocumentError: one of the registries fails, or the image is broken.
+    """
+    image = MultiArchImage.load(source, reference)
+    offered = image.platforms
+    picks = {platform: platform.best(offered) for platform in platforms}
+    wanted = {pick for pick in picks.values() if pick is not None}
+    entries = _first_of_each(image.entries, wanted)
+    chosen = tuple((platform, entries[pick].descriptor.digest) for platform, pick in picks.items() if pick is not None)
+    missing = tuple(platform for platform, pick in picks.items() if pick is None)
+    destination = repository.with_tag(tag)
+    if image.index is None:
+        documents = [image.document]
+        top = image.document
+    else:
+        documents = [source.manifest(reference.with_digest(entry.descriptor.digest)) for entry in entries.values()]
+        top = _index_of(image, list(entries.values()))
+    foreign = _copy_blobs(source, reference, target, destination, documents)
+    for document in documents:
+        target.put_manifest(destination.with_digest(document.digest), document.data, document.media_type)
+    digest = target.put_manifest(destination, top.data, top.media_type)
+    return CopiedImage(destination, digest, chosen, missing, foreign)
+
+
+def _first_of_each(entries: Sequence[Entry], wanted: set[Platform]) -> dict[Platform, Entry]:
+    found: dict[Platform, Entry] = {}
+    for entry in entries:
+        if entry.platform in wanted:
+            found.setdefault(entry.platform, entry)
+    return found
+
+
+def _index_of(image: MultiArchImage, entries: Sequence[Entry]) -> RawDocument:
+    """Return the index of these entries, the source's own bytes where it has no others."""
+    parsed = json.loads(image.document.data)
+    described = image.index.manifests if image.index else ()
+    originals = {
+        (descriptor.digest, descriptor.platform): item
+        for descriptor, item in zip(described, parsed.get("manifests") or (), strict=True)
+    }
+    kept = [_entry_of(entry, originals) for entry in entries]
+    if kept == parsed.get("manifests"):
+        return image.document
+    parsed["manifests"] = kept
+    parsed["mediaType"] = image.document.media_type
+    data = json.dumps(parsed, indent=2).encode()
+    return RawDocument(data, image.document.media_type, digest_of(data))
+
+
+def _entry_of(entry: Entry, originals: Mapping[tuple[str, Platform | None], Any]) -> dict[str, Any]:
+    """Return the JSON of an entry: as it was written, or new for one that comes from a nested index."""
+    descriptor, platform = entry.descriptor, entry.platform
+    if original := originals.get((descriptor.digest, descriptor.platform)):
+        if descriptor.platform is not None:
+            return dict(original)
+        return {**original, "platform": _platform_of(platform)}
+    item: dict[str, Any] = {
+        "mediaType": descriptor.media_type,
+        "digest": descriptor.digest,
+        "size": descriptor.size,
+        "platform": _platform_of(platform),
+    }
+    if descriptor.annotations:
+        item["annotations"] = dict(descriptor.annotations)
+    return item
+
+
+def _platform_of(platform: Platform) -> dict[str, Any]:
+    fields = {
+        "architecture": platform.architecture,
+        "os": platform.os,
+        "variant": platform.variant,
+        "os.version": platform.os_version,
+        "os.features": list(platform.os_features),
+    }
+    return {name: value for name, value in fields.items() if value or name in ("architecture", "os")}
+
+
+def _copy_blobs(
+    source: RegistryClient,
+    reference: Reference,
+    target: RegistryClient,
+    destination: Reference,
+    documents: Sequence[RawDocument],
+) -> tuple[Descriptor, ...]:
+    """Copy configs and layers, each once, and return the layers that may not be copied."""
+    blobs: dict[str, Descriptor] = {}
+    foreign: dict[str, Descriptor] = {}
+    for document in documents:
+        manifest = Manifest.from_bytes(document.data, f"{document.digest} of {reference}", document.media_type)
+        for descriptor in (manifest.config, *manifest.layers):
+            (foreign if descriptor.is_foreign else blobs)[descriptor.digest] = descriptor
+
+    stop = threading.Event()
+
+    def copy(descriptor: Descriptor) -> None:
+        if target.blob_exists(destination, descriptor.digest):
+            return
+        with source.blob(reference, descriptor) as stream:
+            chunks = _until(stop, stream, f"copy blob {descriptor.digest} of {reference.name}")
+            target.upload_blob(destination, chunks, descriptor.digest, descriptor.size)
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="copy-blob") as pool:
+        waiting = [pool.submit(copy, descriptor) for descriptor in blobs.values()]
+        try:
+            for future in waiting:
+                future.result()
+        except BaseException:
+            stop.set()  # Ctrl-C does not wait for gigabytes
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return tuple(foreign.values())
+
+
+def _until(stop: threading.Event, chunks: Iterable[bytes], tried: str) -> Iterator[bytes]:
+    for chunk in chunks:
+        if stop.is_set():
+            raise RegistryError(tried, "given up, because another part failed")
+        yield chunk

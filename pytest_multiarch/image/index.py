@@ -1,0 +1,177 @@
+"""One tag, several platforms: what an index offers, and which of it a platform gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_multiarch.errors import DocumentError, PlatformMissing
+from pytest_multiarch.image.platform_image import PlatformImage
+from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.oci import Descriptor, ImageConfig, Index, Manifest
+
+if TYPE_CHECKING:
+    from pytest_multiarch.image.platform_image import Runner
+    from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.oci import FrozenMap, RawDocument
+    from pytest_multiarch.platforms import Platform
+
+_NESTING: Final = 4
+_ENTRIES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Hold an image that a document offers, and for which platform: the descriptor's, or else the config's."""
+
+    descriptor: Descriptor
+    platform: Platform
+
+
+class MultiArchImage:
+    """Give access to all platforms of one image. What was read is kept.
+
+    It works for an index, an index of indexes, and a bare manifest, whose platform is in its config.
+    """
+
+    def __init__(
+        self, client: RegistryClient, reference: Reference, document: RawDocument, runner: Runner | None = None
+    ) -> None:
+        self.client = client
+        self.reference = reference
+        self.document = document
+        self._runner = runner
+        self._parsed = document.parsed(f"the manifest of {reference}")
+        self._entries: tuple[Entry, ...] | None = None
+        self._attestations: tuple[Descriptor, ...] = ()
+        self._images: dict[Entry, PlatformImage] = {}
+
+    @classmethod
+    def load(cls, client: RegistryClient, reference: Reference | str, runner: Runner | None = None) -> MultiArchImage:
+        """Read what is under a reference.
+
+        Raises NotInRegistry, AccessDenied, RegistryError, IntegrityError or DocumentError, as the client does.
+        """
+        found = Reference.parse(reference) if isinstance(reference, str) else reference
+        return cls(client, found, client.manifest(found), runner)
+
+    def __repr__(self) -> str:
+        return f"<MultiArchImage {self.reference} {self.digest}>"
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the index, or of the bare manifest."""
+        return self.document.digest
+
+    @property
+    def index(self) -> Index | None:
+        """Return the index, None for a bare manifest."""
+        return self._parsed if isinstance(self._parsed, Index) else None
+
+    @property
+    def annotations(self) -> FrozenMap:
+        """Return the annotations of the index, or of the bare manifest."""
+        return self._parsed.annotations
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the images that are offered, in the index's order, nested indexes in their place.
+
+        Attestations and manifests that are no images are left out. Raises what reading the registry raises.
+        """
+        return self._read()
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """Return the platforms that are offered, in the index's order, each once; attestations do not count."""
+        return tuple(dict.fromkeys(entry.platform for entry in self.entries))
+
+    @property
+    def attestations(self) -> tuple[Descriptor, ...]:
+        """Return the entries that hold provenance or an SBOM, in the index's order."""
+        self._read()
+        return self._attestations
+
+    def for_platform(self, platform: Platform) -> PlatformImage:
+        """Return the image for exactly this platform; a version that is not asked for does not count.
+
+        Raises PlatformMissing: the image is not offered for it. Docker may still run something there, which is named.
+        """
+        for entry in self.entries:
+            if _is_exactly(entry.platform, platform):
+                return self._image(entry)
+        instead = platform.best(self.platforms)
+        hint = f"Docker would take {instead} instead" if instead else f"docker pull --platform {platform} would fail"
+        raise PlatformMissing(f"find {platform} in {self.reference}", self._offer(), hint)
+
+    def select(self, host: Platform, *, strict: bool = False) -> PlatformImage:
+        """Return the image that an engine on this host would take, older variants included unless ``strict``.
+
+        Raises PlatformMissing: there is none.
+        """
+        best = host.best(self.platforms, strict=strict)
+        for entry in self.entries:
+            if entry.platform == best:
+                return self._image(entry)
+        raise PlatformMissing(f"find what runs on {host} in {self.reference}", self._offer())
+
+    def _read(self) -> tuple[Entry, ...]:
+        if self._entries is None:
+            attestations: list[Descriptor] = []
+            self._entries = tuple(self._collect(self.document, self._parsed, attestations, depth=0))
+            self._attestations = tuple(attestations)
+        return self._entries
+
+    def _offer(self) -> str:
+        names = ", ".join(platform.format_all() for platform in self.platforms)
+        return f"it offers {names}" if names else "it offers no platform"
+
+    def _image(self, entry: Entry) -> PlatformImage:
+        if entry not in self._images:
+            image = PlatformImage(self.client, self.reference, entry.descriptor, entry.platform, self._runner)
+            self._images[entry] = image
+        return self._images[entry]
+
+    def _collect(
+        self, document: RawDocument, parsed: Index | Manifest, attestations: list[Descriptor], depth: int
+    ) -> list[Entry]:
+        if isinstance(parsed, Manifest):
+            own = Descriptor(document.media_type, document.digest, document.size)
+            platform = self._platform_of(parsed)
+            return [] if platform is None else [Entry(own, platform)]
+        if depth >= _NESTING:
+            raise DocumentError(f"read the index of {self.reference}", f"indexes nested deeper than {_NESTING} levels")
+        found: list[Entry] = []
+        for descriptor in parsed.manifests:
+            if descriptor.is_attestation:
+                attestations.append(descriptor)
+            elif descriptor.is_index or (descriptor.is_manifest and descriptor.platform is None):
+                inner = self.client.manifest(self.reference.with_digest(descriptor.digest))
+                content = inner.parsed(f"{descriptor.digest} in the index of {self.reference}")
+                within = self._collect(inner, content, attestations, depth + 1)
+                found += [replace(entry, descriptor=_joined(descriptor, entry.descriptor)) for entry in within]
+            elif descriptor.platform is not None:
+                found.append(Entry(descriptor, descriptor.platform))
+            if len(found) > _ENTRIES:
+                raise DocumentError(f"read the index of {self.reference}", f"more than {_ENTRIES} entries")
+        return found
+
+    def _platform_of(self, manifest: Manifest) -> Platform | None:
+        """Return the platform of an image that no index describes, None for a manifest that is no image."""
+        if not manifest.is_image:
+            return None
+        data = self.client.read_blob(self.reference, manifest.config)
+        return ImageConfig.from_bytes(data, f"the config of {self.reference}").platform
+
+
+def _joined(outer: Descriptor, inner: Descriptor) -> Descriptor:
+    """Return the index's own descriptor of an entry where there is one: it may have annotations."""
+    return outer if outer.digest == inner.digest else inner
+
+
+def _is_exactly(offered: Platform, wanted: Platform) -> bool:
+    return (
+        (offered.os, offered.architecture, offered.variant) == (wanted.os, wanted.architecture, wanted.variant)
+        and wanted.os_version in ("", offered.os_version)
+        and set(wanted.os_features) <= set(offered.os_features)
+    )

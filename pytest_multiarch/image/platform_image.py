@@ -1,0 +1,122 @@
+"""One platform's image: its manifest, config and layers, read when they are asked for; and running it.
+
+Running is somebody else's work: whoever has an engine hands in a ``Runner``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_multiarch.errors import MultiArchError
+from pytest_multiarch.oci import ImageConfig, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_multiarch.image.reference import Reference
+    from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.oci import Descriptor
+    from pytest_multiarch.platforms import Platform
+    from pytest_multiarch.results import CommandResult
+
+
+class Runner(Protocol):
+    """Run commands in images."""
+
+    def run(
+        self,
+        image: PlatformImage,
+        args: Sequence[str] | None,
+        *,
+        env: Mapping[str, str] | None,
+        user: str | None,
+        workdir: str | None,
+        entrypoint: Sequence[str] | None,
+        timeout: float | None,
+    ) -> CommandResult:
+        """Run a command in a fresh container of an image; None is the image's own command."""
+        ...
+
+
+class PlatformImage:
+    """Give access to one platform's image. What was read is kept.
+
+    ``platform`` is what the index says, ``config.platform`` what the image says of itself; they should agree.
+    ``reference`` is the repository with the digest of this platform's manifest: it means the same image to every
+    engine, whichever platforms it has pulled before.
+    """
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        repository: Reference,
+        descriptor: Descriptor,
+        platform: Platform,
+        runner: Runner | None = None,
+    ) -> None:
+        self.client = client
+        self.descriptor = descriptor
+        self.platform = platform
+        self.reference = repository.with_digest(descriptor.digest)
+        self._runner = runner
+        self._manifest: Manifest | None = None
+        self._config: ImageConfig | None = None
+
+    def __repr__(self) -> str:
+        return f"<PlatformImage {self.platform} {self.reference}>"
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of this platform's manifest."""
+        return self.descriptor.digest
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return the manifest.
+
+        Raises RegistryError, IntegrityError or DocumentError: it cannot be had, is another one, or is broken.
+        """
+        if self._manifest is None:
+            raw = self.client.manifest(self.reference)
+            self._manifest = Manifest.from_bytes(raw.data, f"the manifest of {self}", raw.media_type)
+        return self._manifest
+
+    @property
+    def config(self) -> ImageConfig:
+        """Return the image's configuration; raises what ``manifest`` raises."""
+        if self._config is None:
+            data = self.client.read_blob(self.reference, self.manifest.config)
+            self._config = ImageConfig.from_bytes(data, f"the config of {self}")
+        return self._config
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """Return the layers, the lowest first; raises what ``manifest`` raises."""
+        return self.manifest.layers
+
+    def run(
+        self,
+        args: Sequence[str] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        """Run the image in a fresh container and return the result, whatever its exit code.
+
+        ``args`` are given to the image's entrypoint; None is the image's own command. ``timeout`` is in seconds.
+
+        Raises MultiArchError: this image was made without an engine; else what the engine raises.
+        """
+        if self._runner is None:
+            raise MultiArchError(
+                f"run {self}",
+                "there is no engine",
+                "This image was opened for reading only; use the platform_image fixture",
+            )
+        return self._runner.run(self, args, env=env, user=user, workdir=workdir, entrypoint=entrypoint, timeout=timeout)
+
+    def __str__(self) -> str:
+        return f"{self.reference.name} for {self.platform}"

@@ -1,0 +1,176 @@
+"""The image configuration: what a container of this image starts with, and how the image came to be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from pytest_multiarch.oci.mapping import FrozenMap
+from pytest_multiarch.oci.reading import Node, parse
+from pytest_multiarch.platforms import Platform
+
+_RFC3339: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_NANOSECONDS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Tell how one step of the build came about; ``empty_layer`` steps changed no files."""
+
+    created: datetime | None = None
+    created_by: str = ""
+    author: str = ""
+    comment: str = ""
+    empty_layer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """Hold Docker's HEALTHCHECK; times are in seconds, 0 inherits the default."""
+
+    test: tuple[str, ...] = ()
+    interval: float = 0.0
+    timeout: float = 0.0
+    start_period: float = 0.0
+    start_interval: float = 0.0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """Hold an image's configuration (image-spec ``config.md``), with the text of every field as it was written."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+    os_version: str = ""
+    os_features: tuple[str, ...] = ()
+    created: datetime | None = None
+    author: str = ""
+    env: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    labels: FrozenMap = field(default_factory=FrozenMap)
+    stop_signal: str = ""
+    shell: tuple[str, ...] = ()
+    on_build: tuple[str, ...] = ()
+    healthcheck: Healthcheck | None = None
+    history: tuple[History, ...] = ()
+    diff_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str = "image config") -> ImageConfig:
+        """Read a configuration; ``what`` names it in errors.
+
+        Raises DocumentError: these bytes are no image configuration.
+        """
+        root = parse(data, what)
+        container = root.child("config") or Node(what, {}, "/config")
+        history = root.child("history")
+        health = container.child("Healthcheck")
+        features = root.child("os.features")
+        return cls(
+            os=root.need("os").word(),
+            architecture=root.need("architecture").word(),
+            variant=root.word_at("variant"),
+            os_version=root.word_at("os.version"),
+            os_features=tuple(item.word() for item in features.items()) if features else (),
+            created=_time_at(root, "created"),
+            author=root.text_at("author"),
+            env=container.texts_at("Env"),
+            entrypoint=_command_at(container, "Entrypoint"),
+            cmd=_command_at(container, "Cmd"),
+            user=container.text_at("User"),
+            working_dir=container.text_at("WorkingDir"),
+            exposed_ports=container.keys_at("ExposedPorts"),
+            volumes=container.keys_at("Volumes"),
+            labels=container.text_map_at("Labels"),
+            stop_signal=container.text_at("StopSignal"),
+            shell=_command_at(container, "Shell"),
+            on_build=container.texts_at("OnBuild"),
+            healthcheck=None if health is None else _healthcheck(health),
+            history=tuple(_history(item) for item in history.items()) if history else (),
+            diff_ids=_diff_ids(root.need("rootfs")),
+        )
+
+    @property
+    def platform(self) -> Platform:
+        """Return the platform that the configuration names, in its normal form."""
+        return Platform.from_fields(
+            self.os,
+            self.architecture,
+            variant=self.variant,
+            os_version=self.os_version,
+            os_features=self.os_features,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return ``env`` as names and values; of a repeated name the last one, as the kernel's caller sees it."""
+        return {name: value for name, _, value in (entry.partition("=") for entry in self.env)}
+
+
+def _command_at(node: Node, key: str) -> tuple[str, ...]:
+    """Return a command line; Docker also reads one string (moby ``strslice``), which early versions wrote."""
+    child = node.child(key)
+    if child is None:
+        return ()
+    return (child.text(),) if isinstance(child.value, str) else child.texts()
+
+
+def _history(node: Node) -> History:
+    empty = node.child("empty_layer")
+    return History(
+        created=_time_at(node, "created"),
+        created_by=node.text_at("created_by"),
+        author=node.text_at("author"),
+        comment=node.text_at("comment"),
+        empty_layer=empty.flag() if empty else False,
+    )
+
+
+def _healthcheck(node: Node) -> Healthcheck:
+    retries = node.child("Retries")
+    return Healthcheck(
+        test=node.texts_at("Test"),
+        interval=_seconds_at(node, "Interval"),
+        timeout=_seconds_at(node, "Timeout"),
+        start_period=_seconds_at(node, "StartPeriod"),
+        start_interval=_seconds_at(node, "StartInterval"),
+        retries=retries.whole() if retries else 0,
+    )
+
+
+def _seconds_at(node: Node, key: str) -> float:
+    child = node.child(key)
+    return child.whole() / _NANOSECONDS if child else 0.0
+
+
+def _diff_ids(rootfs: Node) -> tuple[str, ...]:
+    digests = rootfs.child("diff_ids")
+    return tuple(item.digest() for item in digests.items()) if digests else ()
+
+
+def _time_at(node: Node, key: str) -> datetime | None:
+    child = node.child(key)
+    if child is None or child.text() == "":
+        return None
+    match = _RFC3339.fullmatch(child.text())
+    if match is None:
+        child.expected("a date and time as in RFC 3339")
+    *numbers, fraction, sign, hours, minutes = match.groups()
+    shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    try:
+        zone = timezone(-shift if sign == "-" else shift)
+        year, month, day, hour, minute, second = (int(number) for number in numbers)
+        return datetime(year, month, day, hour, minute, second, int((fraction or "0").ljust(6, "0")[:6]), zone)
+    except ValueError:
+        child.expected("a date and time as in RFC 3339")
