@@ -1,0 +1,126 @@
+"""Copy what a Dockerfile stands on into the throwaway registry, so that the build takes it from there, the file unedited."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_multiarch.engine.dockerfile import base_images
+from pytest_multiarch.errors import InvalidPlatform, InvalidReference, MultiArchError
+from pytest_multiarch.image.copying import copy_image
+from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.platforms import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_multiarch.engine.dockerfile import BaseImage
+    from pytest_multiarch.engine.progress import BuildListener
+    from pytest_multiarch.engine.registry import Registry
+    from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.image.copying import CopiedImage
+    from pytest_multiarch.image.registry import RegistryClient
+
+
+class Bases:
+    """Hold the base images of one build as they stand in the throwaway registry."""
+
+    def __init__(self, contexts: dict[str, str], copies: dict[str, CopiedImage], wanted: dict[str, int]) -> None:
+        self.contexts = contexts
+        """Build contexts: the name in the Dockerfile to where the copy is."""
+        self._copies = copies
+        self._lines = wanted
+
+    def missing_for(self, platform: Platform, spec: BuildSpec) -> MultiArchError | None:
+        """Return the fault of a base image that this platform has no copy of, with its line in the Dockerfile."""
+        for name, copy in self._copies.items():
+            line = self._lines.get(name)
+            if platform in copy.missing and line is not None:
+                offered = ", ".join(str(offer) for offer, _ in copy.chosen) or "none of them"
+                return MultiArchError(
+                    f"building {spec.dockerfile_path} for {platform}",
+                    f"line {line}: the base image {name} has nothing for {platform}",
+                    f"Of this run's platforms it has {offered}. Take another base image, or leave {platform} out.",
+                )
+        return None
+
+
+def copy_bases(
+    spec: BuildSpec,
+    platforms: Sequence[Platform],
+    *,
+    source: RegistryClient,
+    target: RegistryClient,
+    registry: Registry,
+    builders_own: Platform,
+    listener: BuildListener,
+) -> Bases:
+    """Copy the base images of a build for all platforms that it needs them for.
+
+    ``builders_own`` is what ``$BUILDPLATFORM`` stands for. An image of the Dockerfile that cannot be copied is left for the
+    builder to fetch, which may reach what this process does not, and else says where in the Dockerfile it stands; one that
+    was asked for by name has to be there, and raises what reading it raises.
+    """
+    contexts: dict[str, str] = {}
+    copies: dict[str, CopiedImage] = {}
+    lines: dict[str, int] = {}
+    named = base_images(spec.dockerfile_path, spec.resolved_args())
+    wanted = {image.reference: _platforms_of(image.reference, named, platforms, builders_own) for image in named}
+    for name in dict.fromkeys([*wanted, *spec.base_images]):
+        if name in spec.contexts:
+            continue
+        try:
+            reference = Reference.parse(name)
+            copy = copy_image(
+                source,
+                reference,
+                target,
+                _home(registry, reference),
+                _tag(reference),
+                wanted.get(name) or list(platforms),
+            )
+        except MultiArchError as error:
+            if name in spec.base_images:
+                raise
+            if not isinstance(error, InvalidReference):
+                listener.note(f"{name} is left for the builder to fetch: {error.headline}")
+            continue
+        contexts[name] = f"docker-image://{copy.reference}"
+        copies[name] = copy
+        # Only the stages that are the target's own need the base image for the target's platform.
+        own = [image.line for image in named if image.reference == name and not image.platform]
+        if own:
+            lines[name] = own[0]
+    return Bases(contexts, copies, lines)
+
+
+def _platforms_of(
+    name: str, named: Sequence[BaseImage], platforms: Sequence[Platform], builders_own: Platform
+) -> list[Platform]:
+    found: dict[Platform, None] = {}
+    for image in named:
+        if image.reference != name:
+            continue
+        if "BUILDPLATFORM" in image.platform:
+            found[builders_own] = None
+        elif not image.platform or "TARGETPLATFORM" in image.platform:
+            found.update(dict.fromkeys(platforms))
+        else:
+            try:
+                found[Platform.parse(image.platform)] = None
+            except InvalidPlatform:
+                found.update(dict.fromkeys([*platforms, builders_own]))
+    return list(found)
+
+
+def _home(registry: Registry, reference: Reference) -> Reference:
+    path = (
+        reference.familiar.partition("@")[0].rpartition(":")[0]
+        if reference.tag
+        else reference.familiar.partition("@")[0]
+    )
+    return Reference.parse(f"{registry.host}/base/{re.sub(r'[^a-z0-9._/-]', '-', path)}")
+
+
+def _tag(reference: Reference) -> str:
+    return reference.tag or (reference.digest.replace(":", "-")[:40] if reference.digest else "latest")

@@ -1,0 +1,312 @@
+"""docker buildx: a throwaway builder (or one that exists), and one platform built and pushed with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pytest_multiarch.engine.overlay import user_docker_folder
+from pytest_multiarch.engine.process import run
+from pytest_multiarch.engine.progress import ProgressReader, Silent, printable
+from pytest_multiarch.errors import BuildError, EngineUnavailable, UsageProblem
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping, Sequence
+
+    from pytest_multiarch.engine.docker import Engine
+    from pytest_multiarch.engine.ledger import Ledger
+    from pytest_multiarch.engine.process import Outcome
+    from pytest_multiarch.engine.progress import BuildListener
+    from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.platforms import Platform
+
+DEFAULT_BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
+# `--progress=rawjson` came with 0.13 (docker/buildx#2169).
+MINIMUM_BUILDX = (0, 13)
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Hold a buildx builder that is ready.
+
+    ``driver`` is buildx's own word for how it runs; ``environ`` is what every ``docker buildx`` call gets, with our
+    ``BUILDX_CONFIG`` in it.
+    """
+
+    name: str
+    driver: Literal["docker-container", "docker", "other"]
+    environ: Mapping[str, str]
+
+    @property
+    def pushes_by_digest(self) -> bool:
+        """Say whether a platform can be pushed without a tag: the daemon's own BuildKit cannot (moby/moby#44369)."""
+        return self.driver != "docker"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPlatform:
+    """Hold what one platform's build pushed: its digest, how long it took, and BuildKit's warnings."""
+
+    platform: Platform
+    digest: str
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+class ImageUnavailable(BuildError):
+    """Report that the BuildKit image cannot be had, so that no container builder can be made."""
+
+
+def buildx_version(environ: Mapping[str, str]) -> tuple[int, ...]:
+    """Return the version of the buildx plugin. Raises `EngineUnavailable` where there is none, or one that is too old."""
+    outcome = run(["docker", "buildx", "version"], env=environ, limit=30)
+    match = re.search(r"v?(\d+)\.(\d+)\.(\d+)", outcome.stdout)
+    if outcome.exit_code != 0 or match is None:
+        raise EngineUnavailable(
+            "running docker buildx version",
+            printable(outcome.stderr.splitlines()[0] if outcome.stderr else f"exit code {outcome.exit_code}"),
+            "Install the buildx plugin (package docker-buildx or docker-buildx-plugin; part of Docker Desktop).",
+        )
+    version = tuple(int(part) for part in match.groups())
+    if version[:2] < MINIMUM_BUILDX:
+        raise EngineUnavailable(
+            "running docker buildx version",
+            f"buildx {'.'.join(map(str, version))} is too old",
+            f"buildx {'.'.join(map(str, MINIMUM_BUILDX))} or newer is needed.",
+        )
+    return version
+
+
+def find_builder(name: str, environ: Mapping[str, str]) -> None:
+    """Raise `UsageProblem` where the user has no builder of this name."""
+    outcome = run(["docker", "buildx", "inspect", name], env=environ, limit=30)
+    if outcome.exit_code != 0:
+        raise UsageProblem(
+            f"looking for the builder {name!r}",
+            _last_line(outcome) or f"docker buildx inspect ended with exit code {outcome.exit_code}",
+            "List the builders with: docker buildx ls. Without --multiarch-builder a throwaway builder is made.",
+        )
+
+
+def create_builder(
+    engine: Engine,
+    ledger: Ledger,
+    environ: Mapping[str, str],
+    *,
+    image: str,
+    mirrors: Sequence[str],
+    limit: float = 300,
+) -> Builder:
+    """Make a builder of our own with the docker-container driver, and start it.
+
+    ``mirrors`` are those of Docker Hub, handed on because such a builder ignores the daemon's. Raises `ImageUnavailable`
+    where the BuildKit image cannot be pulled, and `BuildError` where it does not start.
+    """
+    name = f"{ledger.prefix}-builder"
+    ours = _own_buildx_folder(ledger, environ)
+    toml = ledger.folder / "buildkitd.toml"
+    toml.write_text(buildkitd_toml(mirrors, engine.facts.insecure_registries), encoding="utf-8")
+    if not engine.has_image(image):
+        ledger.add("image", image)
+    # What buildx names its container and its volume: `docker buildx rm` gives up after 20 s and leaks the volume
+    # (docker/buildx#4067), so both are removed by name, like all else.
+    ledger.add("volume", f"buildx_buildkit_{name}0_state")
+    ledger.add("container", f"buildx_buildkit_{name}0")
+    outcome = run(
+        [
+            *("docker", "buildx", "create", "--name", name, "--driver", "docker-container"),
+            *("--driver-opt", "network=host", "--driver-opt", f"image={image}"),
+            # The older spelling of --buildkitd-config, which 0.13 does not know.
+            *("--config", toml, "--bootstrap"),
+        ],
+        env=ours,
+        limit=limit,
+    )
+    if outcome.exit_code != 0:
+        kind = ImageUnavailable if _is_pull_failure(outcome) else BuildError
+        raise kind(
+            f"starting a builder from {image}",
+            _last_line(outcome),
+            "Check that the daemon can pull the image, or name another with --multiarch-buildkit-image; "
+            "--multiarch-builder=docker builds with the daemon's own BuildKit.",
+            outcome.stderr,
+        )
+    return Builder(name, "docker-container", ours)
+
+
+def daemon_builder(ledger: Ledger, environ: Mapping[str, str]) -> Builder:
+    """Return the builder that is the daemon's own BuildKit: buildx names it after the docker context."""
+    name = "default" if environ.get("DOCKER_HOST") else environ.get("DOCKER_CONTEXT") or _current_context(environ)
+    return Builder(name, "docker", _own_buildx_folder(ledger, environ))
+
+
+def existing_builder(name: str, ledger: Ledger, environ: Mapping[str, str]) -> Builder:
+    """Return a builder of the user's, used through a copy of its description so that nothing of the user's is written."""
+    find_builder(name, environ)
+    ours = _own_buildx_folder(ledger, environ)
+    theirs = Path(environ.get("BUILDX_CONFIG") or user_docker_folder() / "buildx") / "instances" / name
+    if theirs.is_file():
+        instances = Path(ours["BUILDX_CONFIG"]) / "instances"
+        instances.mkdir(exist_ok=True)
+        shutil.copy(theirs, instances / name)
+    outcome = run(["docker", "buildx", "inspect", name], env=ours, limit=30)
+    driver = re.search(r"^Driver:\s*(\S+)", outcome.stdout, re.MULTILINE)
+    kind = driver[1] if driver else ""
+    return Builder(
+        name, "docker" if kind == "docker" else "docker-container" if kind == "docker-container" else "other", ours
+    )
+
+
+def build_platform(
+    builder: Builder,
+    spec: BuildSpec,
+    platform: Platform,
+    *,
+    name: str,
+    folder: Path,
+    docker_config: Path,
+    contexts: Mapping[str, str],
+    limit: float,
+    listener: BuildListener | None = None,
+    stopping: threading.Event | None = None,
+) -> BuiltPlatform:
+    """Build one platform and push it: by digest, or under a tag of its own where the driver cannot.
+
+    ``name`` is the repository as the builder sees it (``localhost:PORT/…``), ``folder`` takes the metadata file,
+    ``docker_config`` is the overlay with the registry's credentials, ``contexts`` are build contexts beside the
+    specification's own. ``limit`` is in seconds. Raises `BuildError`.
+    """
+    listener = listener or Silent()
+    slug = str(platform).replace("/", "-")
+    metadata = folder / f"metadata-{name.rpartition('/')[2]}-{slug}.json"
+    output = (
+        f"type=image,name={name},push-by-digest=true,name-canonical=true,push=true"
+        if builder.pushes_by_digest
+        else f"type=image,name={name}:{slug},push=true"
+    )
+    reader = ProgressReader()
+    listener.build_started(platform)
+
+    def hear(line: str) -> None:
+        step = reader.feed(line)
+        if step is not None:
+            listener.build_step(platform, step)
+
+    failed = True
+    outcome = None
+    try:
+        outcome = run(
+            [
+                *("docker", "buildx", "build", "--builder", builder.name, "--platform", str(platform)),
+                *("--progress", "rawjson", "--metadata-file", metadata, "--output", output),
+                *_spec_arguments(spec, contexts),
+                str(spec.context),
+            ],
+            env={**builder.environ, "DOCKER_CONFIG": str(docker_config), "BUILDX_METADATA_WARNINGS": "1"},
+            limit=limit,
+            on_stderr_line=hear,
+            stopping=stopping,
+        )
+        failed = outcome.exit_code != 0
+    finally:
+        listener.build_ended(platform, outcome.seconds if outcome is not None else limit, failed=failed)
+    if failed:
+        reason, details = reader.failure()
+        raise BuildError(
+            f"building {spec.dockerfile_path} for {platform}",
+            reason,
+            "The end of that build's log:" if details else "",
+            details,
+        )
+    return _built(platform, metadata, outcome.seconds)
+
+
+def buildkitd_toml(mirrors: Sequence[str], insecure_registries: Sequence[str]) -> str:
+    """Return a buildkitd configuration that hands the daemon's registry settings on.
+
+    A docker-container builder ignores them (docker/buildx#2226). ``http`` alone, without ``insecure``, is what makes
+    BuildKit speak plain HTTP to a host (docker/buildx#163).
+    """
+    lines = []
+    hosts = [re.sub(r"^https?://", "", mirror).rstrip("/") for mirror in mirrors]
+    if hosts:
+        lines += ['[registry."docker.io"]', f"  mirrors = {json.dumps(hosts)}"]
+    plain = [host for host, mirror in zip(hosts, mirrors, strict=True) if mirror.startswith("http://")]
+    for host in dict.fromkeys([*plain, *insecure_registries]):
+        lines += [f"[registry.{json.dumps(host)}]", "  http = true"]
+    return "\n".join(lines) + "\n"
+
+
+def _spec_arguments(spec: BuildSpec, contexts: Mapping[str, str]) -> list[str]:
+    arguments = ["--file", str(spec.dockerfile_path)]
+    if spec.target:
+        arguments += ["--target", spec.target]
+    for name, value in spec.args.items():
+        # Without a value docker takes it from the environment, and so it never stands in a process list.
+        arguments += ["--build-arg", name if value is None else f"{name}={value}"]
+    for name, source in {**contexts, **spec.contexts}.items():
+        arguments += ["--build-context", f"{name}={source}"]
+    for secret in spec.secrets:
+        arguments += ["--secret", secret]
+    return arguments
+
+
+def _built(platform: Platform, metadata: Path, seconds: float) -> BuiltPlatform:
+    try:
+        document = json.loads(metadata.read_text(encoding="utf-8"))
+        digest = document["containerimage.digest"]
+        warnings = [
+            printable(str(warning.get("short") or warning.get("detail") or ""))
+            for warning in document.get("buildx.build.warnings") or ()
+        ]
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise BuildError(
+            f"reading what buildx says of the build for {platform}",
+            f"no digest in its metadata ({error})",
+            "Upgrade buildx.",
+        ) from None
+    return BuiltPlatform(platform, str(digest), seconds, tuple(warnings))
+
+
+def _own_buildx_folder(ledger: Ledger, environ: Mapping[str, str]) -> dict[str, str]:
+    folder = ledger.folder / "buildx"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return {**environ, "BUILDX_CONFIG": str(folder)}
+
+
+def _current_context(environ: Mapping[str, str]) -> str:
+    outcome = run(["docker", "context", "show"], env=environ, limit=30)
+    return outcome.stdout.strip() or "default"
+
+
+def _is_pull_failure(outcome: Outcome) -> bool:
+    text = outcome.stderr.lower()
+    signs = (
+        "pulling",
+        "manifest unknown",
+        "not found",
+        "pull access denied",
+        "no such host",
+        "toomanyrequests",
+        "dial tcp",
+    )
+    return any(sign in text for sign in signs)
+
+
+def _last_line(outcome: Outcome) -> str:
+    lines = [printable(line) for line in outcome.stderr.splitlines() if line.strip()]
+    return lines[-1].removeprefix("ERROR: ") if lines else ""
+
+
+def client_environ(pointers: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of every docker client call: the process's own, without hints among the output.
+
+    ``pointers`` are the variables that lead to the daemon in use.
+    """
+    return {**os.environ, **pointers, "DOCKER_CLI_HINTS": "false"}

@@ -1,0 +1,220 @@
+"""The docker SDK behind our errors: where the daemon is, what it is, and the few calls that everything else is made of."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_multiarch.errors import EngineError, EngineUnavailable
+from pytest_multiarch.platforms import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from docker import APIClient
+
+    from pytest_multiarch.image.credentials import Credentials
+
+# `platform` at container creation came with API 1.41 (Engine 20.10).
+MINIMUM_API = (1, 41)
+_POINTERS = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT")
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonFacts:
+    """Hold what the daemon says of itself. ``store`` is ``containerd`` or ``classic``; ``mirrors`` are those of Docker Hub."""
+
+    version: str
+    api_version: str
+    platform: Platform
+    store: str
+    mirrors: tuple[str, ...]
+    insecure_registries: tuple[str, ...]
+
+
+class Engine:
+    """Talk to one Docker daemon. Safe to use from several threads: the SDK's session is a pool of connections."""
+
+    def __init__(self, client: APIClient, facts: DaemonFacts, environ: Mapping[str, str]) -> None:
+        self.api = client
+        self.facts = facts
+        self.environ = environ
+        """The variables that lead any docker client to this same daemon."""
+
+    @classmethod
+    def connect(cls, environ: Mapping[str, str] | None = None, *, timeout: float = 60) -> Engine:
+        """Connect where the docker client would: ``DOCKER_HOST``, else the current context, else the default socket.
+
+        ``environ`` stands in for the process's environment (the daemon of another run). Raises `EngineUnavailable`
+        where nothing answers or what answers is too old.
+        """
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        where = "the Docker daemon"
+        try:
+            pointers = _pointers(os.environ if environ is None else environ)
+            arguments = _endpoint(pointers)
+            where = f"the Docker daemon at {arguments.get('base_url', 'its default socket')}"
+            client = _client(arguments, timeout)
+            version = client.version(api_version=False)
+            info = client.info()
+        except (DockerException, RequestException, OSError) as error:
+            raise EngineUnavailable(
+                f"connecting to {where}",
+                plain(error),
+                "Start it (systemctl start docker, Docker Desktop, or on a Debian machine: python3 -m lab up), "
+                "or point DOCKER_HOST at one that runs.",
+            ) from None
+        api_version = str(version.get("ApiVersion", "0.0"))
+        if _numbers(api_version) < MINIMUM_API:
+            raise EngineUnavailable(
+                f"connecting to {where}",
+                f"Engine {version.get('Version', 'unknown')} with API {api_version} is too old",
+                f"API {'.'.join(map(str, MINIMUM_API))} (Engine 20.10) or newer is needed; upgrade Docker Engine.",
+            )
+        return cls(client, _facts(version, info), pointers)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.api.close()
+
+    def has_image(self, reference: str) -> bool:
+        """Say whether the daemon's image store has this reference."""
+        from docker.errors import ImageNotFound
+
+        try:
+            with translated(f"looking for the image {reference}"):
+                self.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # a gap in types-docker
+        except ImageNotFound:
+            return False
+        return True
+
+    def pull(
+        self,
+        reference: str,
+        *,
+        platform: Platform | None = None,
+        credentials: Credentials | None = None,
+        limit: float = 600,
+    ) -> None:
+        """Pull an image. ``limit`` is in seconds.
+
+        Reads the stream itself: the SDK's own ``images.pull`` drops errors in it (docker/docker-py#2286), and a failed
+        pull could then hand back yesterday's image. Raises `EngineError`.
+        """
+        tried = f"pulling {reference}" + (f" for {platform}" if platform is not None else "")
+        deadline = time.monotonic() + limit
+        with translated(tried):
+            stream = self.api.pull(
+                reference,
+                stream=True,
+                decode=True,
+                platform=str(platform) if platform is not None else None,
+                # An empty dict keeps the SDK from looking for credentials by itself: ours were read as the client does.
+                auth_config=auth_config(credentials) if credentials is not None else {},
+            )
+            for line in stream:
+                if "error" in line:
+                    raise EngineError(
+                        tried, plain(line["error"]), "Check the reference, and that the daemon may read it."
+                    )
+                if time.monotonic() > deadline:
+                    raise EngineError(tried, f"not there after {limit:.0f} s", "Check the registry and the network.")
+
+    def can_reach(self, registry: str, credentials: Credentials) -> str:
+        """Let the daemon itself log in to a registry and return what it objects to; empty when it can.
+
+        The daemon makes the request (`POST /auth`), so this shows that the address works from where it runs. Nothing is stored.
+        """
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            self.api.login(credentials.username, credentials.secret, registry=registry, reauth=True)
+        except (DockerException, RequestException) as error:
+            return plain(error)
+        return ""
+
+
+def auth_config(credentials: Credentials) -> dict[str, str]:
+    """Return credentials as the Engine API takes them in ``X-Registry-Auth``."""
+    if credentials.is_identity_token:
+        return {"identitytoken": credentials.secret}
+    return {"username": credentials.username, "password": credentials.secret}
+
+
+@contextmanager
+def translated(tried: str, hint: str = "") -> Iterator[None]:
+    """Turn what the SDK and its HTTP library raise into `EngineError`; "not found" passes, for callers that expect it."""
+    from docker.errors import DockerException, NotFound
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except NotFound:
+        raise
+    except (DockerException, RequestException, OSError) as error:
+        raise EngineError(tried, plain(error), hint) from error
+
+
+def plain(error: object) -> str:
+    """Return the daemon's own words on one line: no SDK wrapping, no control characters, at most 500 characters."""
+    text = str(getattr(error, "explanation", None) or error)
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:500]
+
+
+def _pointers(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in _POINTERS if environ.get(name)}
+
+
+def _endpoint(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the SDK's arguments for the daemon that the docker client would talk to.
+
+    ``docker.from_env`` knows ``DOCKER_HOST`` only; the client also knows contexts.
+    """
+    from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
+
+    if "DOCKER_HOST" in environ:
+        return dict(kwargs_from_env(environment=dict(environ)))
+    name = environ.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
+    if name == "default":
+        return {}
+    context = ContextAPI.get_context(name)
+    if context is None:
+        raise EngineUnavailable(
+            f"reading the docker context {name!r}", "there is none of that name", "List them with: docker context ls"
+        )
+    return {"base_url": context.Host, "tls": context.TLSConfig}
+
+
+def _client(arguments: Mapping[str, Any], timeout: float) -> APIClient:
+    from docker import APIClient
+
+    over_ssh = str(arguments.get("base_url", "")).startswith("ssh://")
+    # The SDK's own ssh (paramiko) prompts and ignores the user's ssh configuration; the client uses ssh itself.
+    return APIClient(**arguments, version="auto", timeout=int(timeout), use_ssh_client=over_ssh)
+
+
+def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> DaemonFacts:
+    registries = info.get("RegistryConfig") or {}
+    hub = (registries.get("IndexConfigs") or {}).get("docker.io") or {}
+    mirrors = hub.get("Mirrors") or registries.get("Mirrors") or ()
+    insecure = [name for name, entry in (registries.get("IndexConfigs") or {}).items() if not entry.get("Secure", True)]
+    status = [tuple(pair) for pair in info.get("DriverStatus") or ()]
+    return DaemonFacts(
+        version=str(version.get("Version", "")),
+        api_version=str(version.get("ApiVersion", "")),
+        platform=Platform.from_fields(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
+        store="containerd" if ("driver-type", "io.containerd.snapshotter.v1") in status else "classic",
+        mirrors=tuple(str(mirror).rstrip("/") for mirror in mirrors),
+        insecure_registries=tuple(insecure),
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

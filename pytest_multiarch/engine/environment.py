@@ -1,0 +1,277 @@
+"""The one owner of all that a run starts: daemon connection, registry, builder, builds, containers. Each is made at its first use.
+
+Everything is written into the run's book before it exists, and `close` removes what stands there; a watchdog does so
+where this process cannot any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pytest_multiarch.engine import builder as buildx
+from pytest_multiarch.engine.bases import copy_bases
+from pytest_multiarch.engine.cleanup import close_book, sweep_abandoned
+from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.ledger import Ledger
+from pytest_multiarch.engine.overlay import make_overlay
+from pytest_multiarch.engine.progress import BuildListener
+from pytest_multiarch.engine.registry import container_class, free_port, start_registry
+from pytest_multiarch.engine.running import Running
+from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
+from pytest_multiarch.engine.watchdog import Watchdog
+from pytest_multiarch.errors import EngineUnavailable, MultiArchError
+from pytest_multiarch.image.credentials import DockerCredentials, KnownCredentials
+from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.image.registry import RegistryClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from pytest_multiarch.engine.bases import Bases
+    from pytest_multiarch.engine.builder import Builder, BuiltPlatform
+    from pytest_multiarch.engine.options import EngineOptions
+    from pytest_multiarch.engine.registry import Registry
+    from pytest_multiarch.engine.sources import ImageSource
+    from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.platforms import Platform
+    from pytest_multiarch.results import CommandResult
+
+T = TypeVar("T")
+
+
+class Listener(BuildListener, Protocol):
+    """Hear how builds go on, and wait for them on the main thread, where progress can be shown."""
+
+    def wait(self, future: Future[T]) -> T:
+        """Return the future's result, showing progress until it is there."""
+        ...
+
+
+class Environment:
+    """Own what one run starts. Thread-safe; everything is made once, and closed once."""
+
+    def __init__(self, options: EngineOptions, listener: Listener, on_result: Callable[[CommandResult], None]) -> None:
+        self._options = options
+        self._listener = listener
+        self._on_result = on_result
+        self._lock = threading.RLock()
+        self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="multiarch")
+        self._stopping = threading.Event()
+        self._started: dict[str, Future[object]] = {}
+        self._images: dict[tuple[object, ...], ImageSource] = {}
+        self._engine: Engine | None = None
+        self._ledger: Ledger | None = None
+        self._watchdog: Watchdog | None = None
+        self._clients: list[RegistryClient] = []
+
+    def check(self, *, builds: bool, runs: bool) -> None:
+        """Look, before the first test, for what the run needs. Raises `UsageProblem`; starts nothing that has to be removed."""
+        if builds or runs:
+            self.engine()
+        if not builds:
+            return
+        environ = buildx.client_environ(self.engine().environ)
+        buildx.buildx_version(environ)
+        if self._options.builder not in ("auto", "container", "docker"):
+            buildx.find_builder(self._options.builder, environ)
+        if self._options.registry_port is not None:
+            free_port(self._options.registry_port)
+
+    def engine(self) -> Engine:
+        """Return the connection to the daemon. Raises `EngineUnavailable`."""
+        # Looked at without the lock first: a thread that builds must not wait for one that waits for a build.
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = Engine.connect()
+        return self._engine
+
+    def registry(self) -> Registry:
+        """Return the throwaway registry, started at the first call."""
+        return self._listener.wait(self._registry())
+
+    def builder(self) -> Builder:
+        """Return the builder, started at the first call."""
+        return self._listener.wait(self._builder())
+
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> ImageSource:
+        """Start building an image for the platforms, each on its own, and return it at once; equal specifications are built once.
+
+        Raises `UsageProblem` where context or Dockerfile is not there.
+        """
+        spec.check()
+        with self._lock:
+            key = ("build", spec.key, tuple(platforms))
+            if key not in self._images:
+                self._images[key] = self._start_build(spec, tuple(platforms), len(self._images))
+            return self._images[key]
+
+    def published(self, text: str) -> ImageSource:
+        """Return an image that is in a registry, read with the user's credentials. Raises `InvalidReference`."""
+        reference = Reference.parse(text)
+        with self._lock:
+            key = ("published", str(reference))
+            if key not in self._images:
+                self._images[key] = PublishedImage(
+                    self._users_client(), reference, lambda: self._running(reference.registry)
+                )
+            return self._images[key]
+
+    def close(self) -> list[str]:
+        """End builds, remove all that was started, and return what could not be removed, a line each."""
+        self._stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        problems: list[str] = []
+        with self._lock:
+            for client in self._clients:
+                client.close()
+            if self._engine is not None and self._ledger is not None:
+                problems = close_book(self._engine, self._ledger)
+            if self._watchdog is not None:
+                # With something left, the watchdog tries again: it may only take the daemon a moment.
+                self._watchdog.abandon() if problems else self._watchdog.dismiss()
+            if self._engine is not None:
+                self._engine.close()
+            self._engine = self._ledger = self._watchdog = None
+        return problems
+
+    def _book(self) -> Ledger:
+        """Return the run's book; opening it sweeps dead runs and starts the watchdog, so it comes before all that is made."""
+        if self._ledger is None:
+            with self._lock:
+                if self._ledger is None:
+                    for problem in sweep_abandoned():
+                        self._listener.note(f"cleaning up after an earlier run: {problem}")
+                    ledger = Ledger.open_new(self.engine().environ)
+                    self._watchdog = Watchdog(ledger.folder)
+                    self._ledger = ledger
+        return self._ledger
+
+    def _once(self, name: str, make: Callable[[], T]) -> Future[T]:
+        with self._lock:
+            if name not in self._started:
+                self._started[name] = self._pool.submit(make)
+            return self._started[name]  # type: ignore[return-value]
+
+    def _registry(self) -> Future[Registry]:
+        engine, book = self.engine(), self._book()
+        container_class()
+        return self._once(
+            "registry",
+            lambda: start_registry(engine, book, image=self._options.registry_image, port=self._options.registry_port),
+        )
+
+    def _builder(self) -> Future[Builder]:
+        engine, book = self.engine(), self._book()
+        return self._once("builder", lambda: self._make_builder(engine, book))
+
+    def _make_builder(self, engine: Engine, book: Ledger) -> Builder:
+        environ = buildx.client_environ(engine.environ)
+        choice = self._options.builder
+        if choice == "docker":
+            return buildx.daemon_builder(book, environ)
+        if choice not in ("auto", "container"):
+            return buildx.existing_builder(choice, book, environ)
+        image = self._options.buildkit_image
+        try:
+            return buildx.create_builder(engine, book, environ, image=image, mirrors=self._mirrors())
+        except buildx.ImageUnavailable as error:
+            if choice == "container" or engine.facts.store != "containerd":
+                raise
+            self._listener.note(f"the daemon's own BuildKit builds instead: {image} cannot be had ({error.found})")
+            return buildx.daemon_builder(book, environ)
+
+    def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], number: int) -> BuiltImage:
+        registry_future, builder_future = self._registry(), self._builder()
+        registry = self._listener.wait(registry_future)
+        client = self._own_client(registry)
+        overlay = self._overlay(registry)
+        reference = Reference.parse(f"{registry.host}/{spec.name}-{number}:latest")
+        bases = self._pool.submit(self._copy_bases, spec, platforms, client, registry)
+
+        def build(platform: Platform) -> BuiltPlatform:
+            builder, found = builder_future.result(), bases.result()
+            fault = found.missing_for(platform, spec)
+            if fault is not None:
+                raise fault
+            return buildx.build_platform(
+                builder,
+                spec,
+                platform,
+                name=reference.name,
+                folder=self._book().folder,
+                docker_config=overlay,
+                contexts=found.contexts,
+                limit=self._options.build_timeout,
+                listener=self._listener,
+                stopping=self._stopping,
+            )
+
+        return BuiltImage(
+            client,
+            reference,
+            self._running(registry.host, registry),
+            {platform: self._pool.submit(build, platform) for platform in platforms},
+            self._listener.wait,
+        )
+
+    def _copy_bases(
+        self, spec: BuildSpec, platforms: Sequence[Platform], client: RegistryClient, registry: Registry
+    ) -> Bases:
+        return copy_bases(
+            spec,
+            platforms,
+            source=self._users_client(),
+            target=client,
+            registry=registry,
+            builders_own=self.engine().facts.platform,
+            listener=self._listener,
+        )
+
+    def _running(self, host: str, registry: Registry | None = None) -> Running:
+        try:
+            credentials = (
+                registry.credentials if registry is not None else DockerCredentials.from_environment().find(host)
+            )
+        except MultiArchError as error:
+            # As `docker pull` does: a helper that fails leaves the pull without credentials, and the registry judges.
+            self._listener.note(error.headline)
+            credentials = None
+        return Running(
+            self.engine(),
+            self._book(),
+            credentials=credentials,
+            limit=self._options.command_timeout,
+            on_result=self._on_result,
+        )
+
+    def _overlay(self, registry: Registry) -> Path:
+        login = (registry.credentials.username, registry.credentials.secret)
+        overlay = self._once("overlay", lambda: make_overlay(self._book().folder, {registry.host: login}))
+        return self._listener.wait(overlay)
+
+    def _own_client(self, registry: Registry) -> RegistryClient:
+        return self._client(
+            RegistryClient(
+                KnownCredentials({registry.host: registry.credentials}), endpoints={registry.host: registry.url}
+            )
+        )
+
+    def _users_client(self) -> RegistryClient:
+        return self._client(RegistryClient(DockerCredentials.from_environment(), mirrors=self._mirrors()))
+
+    def _client(self, client: RegistryClient) -> RegistryClient:
+        with self._lock:
+            self._clients.append(client)
+        return client
+
+    def _mirrors(self) -> tuple[str, ...]:
+        try:
+            theirs = self.engine().facts.mirrors
+        except EngineUnavailable:
+            theirs = ()  # reading a published image takes no daemon
+        return tuple(dict.fromkeys([*self._options.mirrors, *theirs]))

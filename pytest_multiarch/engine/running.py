@@ -1,0 +1,119 @@
+"""What runs of an image: pulled once by its manifest's digest, one warm container per platform, fresh ones on request."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytest_multiarch.engine.cleanup import remove
+from pytest_multiarch.engine.container import run_once, start_container
+from pytest_multiarch.engine.ledger import Owned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pytest_multiarch.engine.container import Container
+    from pytest_multiarch.engine.docker import Engine
+    from pytest_multiarch.engine.ledger import Ledger
+    from pytest_multiarch.image.credentials import Credentials
+    from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.results import CommandResult
+
+
+class Running:
+    """Run images of one kind of origin: ``credentials`` are what their registry asks of the daemon.
+
+    A platform is addressed by its manifest's digest, never by the tag: on the classic image store a tag holds one platform
+    and pulling another moves it (moby/moby#40520). Implements `pytest_multiarch.image.platform_image.Runner`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        *,
+        credentials: Credentials | None,
+        limit: float,
+        on_result: Callable[[CommandResult], None],
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._credentials = credentials
+        self._limit = limit
+        self._on_result = on_result
+        self._lock = threading.RLock()
+        self._pulled: set[str] = set()
+        self._warm: dict[str, Container] = {}
+        self._numbers = itertools.count(1)
+
+    def run(
+        self,
+        image: PlatformImage,
+        args: Sequence[str] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        """Run the image in a fresh container and return the result; ``timeout`` is in seconds."""
+        self._pull(image)
+        result = run_once(
+            self._engine,
+            self._ledger,
+            str(image.reference),
+            image.platform,
+            args,
+            name=self._new_name("run"),
+            env=env,
+            user=user,
+            workdir=workdir,
+            entrypoint=entrypoint,
+            limit=self._limit if timeout is None else timeout,
+        )
+        self._on_result(result)
+        return result
+
+    def warm_container(self, image: PlatformImage) -> Container:
+        """Return the one container of this image that stays up until the run ends."""
+        with self._lock:
+            if image.digest not in self._warm:
+                self._warm[image.digest] = self._start(image, "warm")
+            return self._warm[image.digest]
+
+    @contextmanager
+    def fresh_container(self, image: PlatformImage) -> Iterator[Container]:
+        """Give a container of the caller's own, removed at the end of the block."""
+        container = self._start(image, "fresh")
+        try:
+            yield container
+        finally:
+            remove(self._engine, self._ledger, [Owned("container", container.name)])
+
+    def _start(self, image: PlatformImage, what: str) -> Container:
+        self._pull(image)
+        return start_container(
+            self._engine,
+            self._ledger,
+            str(image.reference),
+            image.platform,
+            name=self._new_name(what),
+            limit=self._limit,
+            on_result=self._on_result,
+        )
+
+    def _pull(self, image: PlatformImage) -> None:
+        with self._lock:
+            reference = str(image.reference)
+            if reference in self._pulled:
+                return
+            if not self._engine.has_image(reference):
+                self._ledger.add("image", reference)
+            self._engine.pull(reference, platform=image.platform, credentials=self._credentials)
+            self._pulled.add(reference)
+
+    def _new_name(self, what: str) -> str:
+        return f"{self._ledger.prefix}-{what}-{next(self._numbers)}"
