@@ -1,0 +1,163 @@
+"""What pytest sees: options, parametrization, the marker, the check before the first test, and reports.
+
+The fixtures are in `fixtures`; everything heavier is imported inside the hooks that need it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_multiarch.plugin.fixtures import (
+    _multiarch_default_build,
+    _multiarch_source,
+    fresh_container,
+    multiarch_build,
+    multiarch_builder,
+    multiarch_image,
+    multiarch_image_factory,
+    multiarch_platforms,
+    multiarch_registry,
+    platform_container,
+    platform_image,
+    target_platform,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = [
+    "_multiarch_default_build",
+    "_multiarch_source",
+    "fresh_container",
+    "multiarch_build",
+    "multiarch_builder",
+    "multiarch_image",
+    "multiarch_image_factory",
+    "multiarch_platforms",
+    "multiarch_registry",
+    "platform_container",
+    "platform_image",
+    "target_platform",
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options and their ini twins."""
+    from pytest_multiarch.settings import add_options
+
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and check what the user has set before anything is collected."""
+    from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.settings import is_configured
+
+    config.addinivalue_line(
+        "markers", "platforms(platform, ...): keep a test to these of the run's platforms, such as 'linux/arm64'"
+    )
+    state = State.install(config)
+    if is_configured(config):
+        state.check_settings()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove all that was started, where the session's end did not get to it."""
+    from pytest_multiarch.plugin.state import State
+
+    State.of(config).close()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove all that was started, before the summary is printed."""
+    from pytest_multiarch.plugin.state import State
+
+    State.of(session.config).close()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the platforms that the user asked for."""
+    from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.settings import is_configured
+
+    if not is_configured(config):
+        return []
+    return [f"multiarch: {State.of(config).settings.describe()}"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrize what uses `target_platform`, with the full list always.
+
+    pytest shares a session's fixtures between tests only where all have the same parameters in the same order; what a marker
+    excludes is deselected afterwards.
+    """
+    if "target_platform" not in metafunc.fixturenames:
+        return
+    from pytest_multiarch.plugin.selection import is_parametrized_by_user
+    from pytest_multiarch.plugin.state import State
+
+    if is_parametrized_by_user(metafunc):
+        return
+    platforms = State.of(metafunc.config).checked_settings().platforms
+    metafunc.parametrize(
+        "target_platform", platforms, ids=[str(platform) for platform in platforms], indirect=True, scope="session"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what `@pytest.mark.platforms` excludes."""
+    from pytest_multiarch.plugin.selection import split_by_marker
+
+    kept, dropped = split_by_marker(items)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Say which platform is tested where the user named none."""
+    from pytest_multiarch.plugin.selection import needs
+    from pytest_multiarch.plugin.state import State
+
+    if not needs(items).platforms or State.of(config).checked_settings().platforms_given:
+        return []
+    platforms = ", ".join(map(str, State.of(config).settings.platforms))
+    return [f"multiarch: {platforms}, this machine's own (choose others with --multiarch-platforms)"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Check, once collection has shown what is needed, that it is there: before the first test, and never for --collect-only."""
+    if session.config.option.collectonly or session.testsfailed:
+        return
+    from pytest_multiarch.plugin.selection import needs
+    from pytest_multiarch.plugin.state import State
+
+    wanted = needs(getattr(session, "items", []))
+    if wanted.anything:
+        State.of(session.config).preflight(wanted)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the item's own list of commands."""
+    from pytest_multiarch.plugin.state import State
+
+    State.of(item.config).commands.start(item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the commands of a failed test with their outputs, and a fault that many tests share only once in full."""
+    report = yield
+    if report.failed:
+        from pytest_multiarch.plugin.reports import complete
+        from pytest_multiarch.plugin.state import State
+
+        complete(report, call, State.of(item.config))
+    return report

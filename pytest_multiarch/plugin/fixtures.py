@@ -1,0 +1,124 @@
+"""The fixtures. Each hands on what `Environment` owns; nothing is started here before a test asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_multiarch.engine.builder import Builder
+    from pytest_multiarch.engine.container import Container
+    from pytest_multiarch.engine.registry import Registry
+    from pytest_multiarch.engine.sources import ImageSource
+    from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.image.index import MultiArchImage
+    from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.platforms import Platform
+    from pytest_multiarch.plugin.state import State
+
+
+def _state(config: pytest.Config) -> State:
+    from pytest_multiarch.plugin.state import State
+
+    return State.of(config)
+
+
+@pytest.fixture(scope="session")
+def multiarch_platforms(pytestconfig: pytest.Config) -> tuple[Platform, ...]:
+    """Return the platforms of this run, in the order asked for."""
+    return _state(pytestconfig).checked_settings().platforms
+
+
+@pytest.fixture(scope="session")
+def _multiarch_default_build(pytestconfig: pytest.Config) -> BuildSpec:
+    """Return what the options say is to be built."""
+    return _state(pytestconfig).checked_settings().build
+
+
+@pytest.fixture(scope="session")
+def multiarch_build(_multiarch_default_build: BuildSpec) -> BuildSpec:
+    """Return what is built: override this fixture in a conftest to build something else."""
+    return _multiarch_default_build
+
+
+@pytest.fixture(scope="session")
+def multiarch_registry(pytestconfig: pytest.Config) -> Registry:
+    """Return the throwaway registry: its two addresses and its credentials."""
+    state = _state(pytestconfig)
+    return state.environment.registry()
+
+
+@pytest.fixture(scope="session")
+def multiarch_builder(pytestconfig: pytest.Config) -> Builder:
+    """Return the buildx builder of this run."""
+    state = _state(pytestconfig)
+    return state.environment.builder()
+
+
+@pytest.fixture(scope="session")
+def _multiarch_source(pytestconfig: pytest.Config, multiarch_build: BuildSpec) -> ImageSource:
+    """Return the image of this run: the reference that is tested, or the build that has been started."""
+    state = _state(pytestconfig)
+    settings = state.checked_settings()
+    if settings.image:
+        return state.environment.published(settings.image)
+    return state.environment.build(multiarch_build, settings.platforms)
+
+
+@pytest.fixture(scope="session")
+def multiarch_image(pytestconfig: pytest.Config, _multiarch_source: ImageSource) -> MultiArchImage:
+    """Return the image under one tag, with all its platforms."""
+    return _multiarch_source.image()
+
+
+@pytest.fixture(scope="session")
+def multiarch_image_factory(
+    pytestconfig: pytest.Config, multiarch_platforms: tuple[Platform, ...]
+) -> Callable[[BuildSpec | str], MultiArchImage]:
+    """Return a function that gives more images in one run: from a `BuildSpec`, built for the run's platforms, or a reference."""
+    state = _state(pytestconfig)
+
+    def make(what: BuildSpec | str) -> MultiArchImage:
+        if isinstance(what, str):
+            return state.environment.published(what).image()
+        return state.environment.build(what, multiarch_platforms).image()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def target_platform(request: pytest.FixtureRequest) -> Platform:
+    """Return the platform of this test; tests that use it run once per platform."""
+    from pytest_multiarch.platforms import Platform
+
+    # A test that parametrizes this fixture itself may write platforms as text.
+    param = request.param
+    return param if isinstance(param, Platform) else Platform.parse(str(param))
+
+
+@pytest.fixture(scope="session")
+def platform_image(
+    pytestconfig: pytest.Config, _multiarch_source: ImageSource, target_platform: Platform
+) -> PlatformImage:
+    """Return this platform's image: digest, config, layers, and `run` for a fresh container each."""
+    return _multiarch_source.platform(target_platform)
+
+
+@pytest.fixture(scope="session")
+def platform_container(
+    pytestconfig: pytest.Config, _multiarch_source: ImageSource, platform_image: PlatformImage
+) -> Container:
+    """Return the one warm container of this platform: `exec` runs a command in it."""
+    return _multiarch_source.running.warm_container(platform_image)
+
+
+@pytest.fixture
+def fresh_container(
+    pytestconfig: pytest.Config, _multiarch_source: ImageSource, platform_image: PlatformImage
+) -> Iterator[Container]:
+    """Return a container of this platform for this test alone, to be changed at will."""
+    with _multiarch_source.running.fresh_container(platform_image) as container:
+        yield container

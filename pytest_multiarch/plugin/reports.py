@@ -1,0 +1,62 @@
+"""What a failed test shows: each command it ran with exit code, duration and outputs; a shared fault in full only once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_multiarch.errors import MultiArchError
+
+if TYPE_CHECKING:
+    from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.results import CommandResult
+
+_COMMANDS_SHOWN = 10
+_OUTPUT_SHOWN = 20_000
+
+
+class Commands:
+    """Keep the commands that the current test has run, the last ones."""
+
+    def __init__(self) -> None:
+        self._nodeid = ""
+        self._results: list[CommandResult] = []
+
+    def start(self, nodeid: str) -> None:
+        """Forget the last test's commands."""
+        self._nodeid = nodeid
+        self._results.clear()
+
+    def add(self, result: CommandResult) -> None:
+        """Remember a command."""
+        self._results.append(result)
+        del self._results[:-_COMMANDS_SHOWN]
+
+    @property
+    def results(self) -> tuple[CommandResult, ...]:
+        """Return what the current test has run so far, in order."""
+        return tuple(self._results)
+
+
+def complete(report: pytest.TestReport, call: pytest.CallInfo[None], state: State) -> None:
+    """Add to a failed report what its reader needs, and take out what an earlier report has told already."""
+    for number, result in enumerate(state.commands.results, 1):
+        text = result.describe()
+        if len(text) > _OUTPUT_SHOWN:
+            half, left_out = _OUTPUT_SHOWN // 2, len(text) - _OUTPUT_SHOWN
+            text = f"{text[:half]}\n… {left_out} characters left out …\n{text[-half:]}"
+        report.sections.append((f"multiarch command {number} on {result.platform}", text))
+    error = call.excinfo.value if call.excinfo is not None else None
+    # A test's own code gets its traceback; what a fixture could not give has its reason elsewhere.
+    if call.excinfo is None or not isinstance(error, MultiArchError) or call.when != "setup":
+        return
+    told_at = state.told.setdefault(id(error), report.nodeid)
+    report.longrepr = call.excinfo.getrepr(style="value") if told_at == report.nodeid else _short(error, told_at)
+
+
+def _short(error: MultiArchError, told_at: str) -> Any:
+    try:
+        raise type(error)(error.headline, hint=f"(in full at {told_at})")
+    except MultiArchError:
+        return pytest.ExceptionInfo.from_current().getrepr(style="value")

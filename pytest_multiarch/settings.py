@@ -1,0 +1,224 @@
+"""Options, their ini twins and the defaults, read once into a frozen `Settings`.
+
+A list option's ini twin is ``type="args"``, so that one text and a TOML list both work; the command line wins over the ini.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pytest
+
+    from pytest_multiarch.engine.options import EngineOptions
+    from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.platforms import Platform
+
+DEFAULT_REGISTRY_IMAGE = "registry:2"
+DEFAULT_BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Describe one option: its name without prefix, whether it may be given several times, and its help."""
+
+    name: str
+    help: str
+    metavar: str
+    default: str = ""
+    is_list: bool = False
+
+    @property
+    def flag(self) -> str:
+        """Return the command line's spelling."""
+        return f"--multiarch-{self.name}"
+
+    @property
+    def ini(self) -> str:
+        """Return the ini twin's name, which is also where argparse keeps the value."""
+        return f"multiarch_{self.name.replace('-', '_')}"
+
+
+OPTIONS = (
+    Option(
+        "platforms",
+        "platforms to test, such as linux/amd64,linux/arm64 (default: this machine's own)",
+        "PLATFORM,…",
+        is_list=True,
+    ),
+    Option("image", "test this published image and build nothing", "REF"),
+    Option("context", "folder to build, relative to the rootdir (default: the rootdir)", "DIR"),
+    Option("dockerfile", "Dockerfile, relative to the rootdir (default: Dockerfile in the context)", "FILE"),
+    Option("target", "stage to build (default: the last one)", "STAGE"),
+    Option(
+        "build-arg",
+        "build argument; without a value it is taken from the environment; repeatable",
+        "NAME[=VALUE]",
+        is_list=True,
+    ),
+    Option("build-context", "named build context; repeatable", "NAME=SOURCE", is_list=True),
+    Option(
+        "base-images",
+        "images to copy into the throwaway registry beside those that the Dockerfile names",
+        "REF",
+        is_list=True,
+    ),
+    Option(
+        "builder",
+        "container: a throwaway builder; docker: the daemon's own BuildKit; NAME: a builder that exists, never deleted; "
+        "auto: container, or docker where the BuildKit image cannot be had",
+        "auto|container|docker|NAME",
+        "auto",
+    ),
+    Option("mirror", "mirror of Docker Hub to use before those that the daemon names; repeatable", "URL", is_list=True),
+    Option("registry-image", "image of the throwaway registry", "REF", DEFAULT_REGISTRY_IMAGE),
+    Option("registry-port", "port of the throwaway registry on 127.0.0.1 (default: a free one)", "PORT"),
+    Option("buildkit-image", "image of the throwaway builder", "REF", DEFAULT_BUILDKIT_IMAGE),
+    Option("build-timeout", "time limit of one platform's build, in seconds", "SECONDS", "1800"),
+    Option("command-timeout", "time limit of one command in a container, in seconds", "SECONDS", "300"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Hold all that the user has set, checked. Paths are absolute; time limits are in seconds."""
+
+    platforms: tuple[Platform, ...]
+    platforms_given: bool
+    image: str
+    build: BuildSpec
+    engine: EngineOptions
+
+    def describe(self) -> str:
+        """Return one line for pytest's header: what is tested, and for which platforms."""
+        platforms = ", ".join(map(str, self.platforms))
+        shown = (
+            platforms
+            if self.platforms_given
+            else f"{platforms} (this machine's own; choose with --multiarch-platforms)"
+        )
+        return f"{self.image} for {shown}" if self.image else shown
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option with its ini twin."""
+    group = parser.getgroup("multiarch", "multi-architecture container images")
+    for option in OPTIONS:
+        shown = f"{option.help} (default: {option.default})" if option.default else option.help
+        group.addoption(
+            option.flag,
+            action="append" if option.is_list else "store",
+            default=None,  # None tells "not given" from every value, so that the ini twin gets its turn
+            dest=option.ini,
+            metavar=option.metavar,
+            help=f"{shown}; ini: {option.ini}",
+        )
+        if option.is_list:
+            parser.addini(option.ini, shown, type="args", default=[])
+        else:
+            parser.addini(option.ini, shown, type="string", default=option.default)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read and check all options. Raises `UsageProblem` with the first that is wrong; touches no daemon."""
+    # Imported here: this module is loaded by every pytest run that has the plugin installed.
+    from pytest_multiarch.engine.spec import BuildSpec, parse_build_args, parse_build_contexts
+    from pytest_multiarch.platforms import Platform, parse_platforms
+
+    values: Mapping[str, Any] = {option.name: _value(config, option) for option in OPTIONS}
+    platforms = parse_platforms(values["platforms"]) if values["platforms"] else (Platform.host(),)
+    spec = BuildSpec(
+        context=_path(config, values["context"]) or config.rootpath,
+        dockerfile=_path(config, values["dockerfile"]),
+        target=values["target"] or None,
+        args=parse_build_args(values["build-arg"]),
+        contexts=parse_build_contexts(values["build-context"]),
+        base_images=tuple(_reference(text, "--multiarch-base-images") for text in values["base-images"]),
+    )
+    if (values["context"] or values["dockerfile"]) and not values["image"]:
+        spec.check()
+    return Settings(
+        platforms=platforms,
+        platforms_given=bool(values["platforms"]),
+        image=_reference(values["image"], "--multiarch-image") if values["image"] else "",
+        build=spec,
+        engine=_engine_options(values),
+    )
+
+
+def _engine_options(values: Mapping[str, Any]) -> EngineOptions:
+    from pytest_multiarch.engine.options import EngineOptions
+
+    return EngineOptions(
+        builder=values["builder"],
+        mirrors=tuple(_mirror(text) for text in values["mirror"]),
+        registry_image=_reference(values["registry-image"], "--multiarch-registry-image"),
+        registry_port=_number(values["registry-port"], "--multiarch-registry-port", int, 1, 65535)
+        if values["registry-port"]
+        else None,
+        buildkit_image=_reference(values["buildkit-image"], "--multiarch-buildkit-image"),
+        build_timeout=_number(values["build-timeout"], "--multiarch-build-timeout", float, 1, 86400),
+        command_timeout=_number(values["command-timeout"], "--multiarch-command-timeout", float, 1, 86400),
+    )
+
+
+def is_configured(config: pytest.Config) -> bool:
+    """Say whether the user has set any option, on the command line or in the ini file."""
+    return any(
+        config.getoption(option.ini) is not None or config.getini(option.ini) not in (option.default, [], "", None)
+        for option in OPTIONS
+    )
+
+
+def _value(config: pytest.Config, option: Option) -> Any:
+    given = config.getoption(option.ini)
+    if given is None:
+        given = config.getini(option.ini)
+    if option.is_list:
+        return [str(text) for text in given or ()]
+    return str(given or option.default)
+
+
+def _path(config: pytest.Config, text: str) -> Path | None:
+    return (config.rootpath / Path(text).expanduser()).absolute() if text else None
+
+
+def _reference(text: str, option: str) -> str:
+    from pytest_multiarch.errors import InvalidReference
+    from pytest_multiarch.image.reference import Reference
+
+    try:
+        Reference.parse(text)
+    except InvalidReference as error:
+        raise InvalidReference(f"{error.tried} of {option}", error.found, error.hint) from None
+    return text
+
+
+def _mirror(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        from pytest_multiarch.errors import UsageProblem
+
+        raise UsageProblem(
+            f"reading the mirror {text!r} of --multiarch-mirror",
+            "it is no URL",
+            "Write it with its scheme: https://mirror.example",
+        )
+    return text.rstrip("/")
+
+
+def _number(text: str, option: str, kind: Callable[[str], Any], least: int, most: int) -> Any:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        from pytest_multiarch.errors import UsageProblem
+
+        raise UsageProblem(
+            f"reading {text!r} of {option}", "it is no number in range", f"Give one from {least} to {most}."
+        )
+    return number
