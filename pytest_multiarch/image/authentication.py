@@ -23,8 +23,6 @@ from pytest_multiarch.image.wording import plain_url
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import requests
-
     from pytest_multiarch.image.credentials import Credentials, CredentialSource
     from pytest_multiarch.image.transport import Transport
 
@@ -33,7 +31,7 @@ _SHORTEST_LIFE: Final = 60.0
 _MARGIN: Final = 10.0
 _CLIENT: Final = "pytest-multiarch"
 _PARAMETER: Final = re.compile(r"""([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*,?\s*""")
-_SCHEME: Final = re.compile(r"\s*([A-Za-z]+)(?:\s+|$)")
+_SCHEME: Final = re.compile(r"[\s,]*([A-Za-z]+)(?:\s+(?:[A-Za-z0-9._~+/-]+=*\s*(?=,|$))?|(?=,)|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,8 @@ class Authenticator:
             authorization, end = self._granted.get(access, (Authorization(), 0.0))
             return authorization if self._clock() < end else Authorization()
 
-    def answer(self, access: Access, refused: Authorization, response: requests.Response) -> Authorization | None:
-        """Return a better authorization after a 401, or None where there is none.
+    def answer(self, access: Access, refused: Authorization, header: str) -> Authorization | None:
+        """Return a better authorization after a 401 with this ``WWW-Authenticate`` header, or None where there is none.
 
         Raises AccessDenied or RegistryError: the token service refuses, or does not answer.
         """
@@ -89,7 +87,7 @@ class Authenticator:
             known = self.current(access)
             if not known.is_empty and known is not refused:
                 return known  # another thread was faster
-            challenges = {one.scheme: one for one in parse_challenges(response.headers.get("WWW-Authenticate", ""))}
+            challenges = {one.scheme: one for one in parse_challenges(header)}
             credentials = self.credentials(access.registry)
             if "bearer" in challenges:
                 granted = self._token(access, challenges["bearer"], credentials)

@@ -131,7 +131,11 @@ class Endpoints:
             return response
         if isinstance(request.body, SizedBody):
             return response
-        better = self.authenticator.answer(access, known, response)
+        try:
+            better = self.authenticator.answer(access, known, response.headers.get("WWW-Authenticate", ""))
+        except RegistryError:
+            response.close()
+            raise
         if better is None:
             return response
         response.close()

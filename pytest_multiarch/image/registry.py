@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pytest_multiarch.image.credentials import CredentialSource
-    from pytest_multiarch.image.endpoints import Endpoint
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.transport import Limits
 
@@ -192,7 +191,7 @@ class RegistryClient:
         with self._endpoints.ask(home, start, repository, actions=_PUSH) as response:
             if response.status_code != 202:
                 raise self._endpoints.refusal(home, response, tried)
-            location = self._upload_url(home, response, tried)
+            location = upload_url(tried, home.base_url, response.url, response.headers.get("Location", ""))
         url = f"{location}{'&' if urlsplit(location).query else '?'}digest={quote(digest, safe='')}"
         checked = _checked(chunks, DigestChecker(f"the content for blob {digest}", digest, size))
         body = SizedBody(checked, size) if size else b"".join(checked)
@@ -222,20 +221,25 @@ class RegistryClient:
             raise IntegrityError(tried, f"the registry stored {told}, not {digest}")
         return digest
 
-    def _upload_url(self, home: Endpoint, response: requests.Response, tried: str) -> str:
-        """Return where the registry wants the content, over HTTPS if the registry itself is asked so."""
-        try:
-            url = urljoin(response.url, response.headers.get("Location", ""))
-            parts, own = urlsplit(url), urlsplit(home.base_url)
-        except ValueError:
-            raise RegistryError(tried, "the registry names no place for the upload", status=202) from None
-        if "Location" not in response.headers or parts.scheme not in {"http", "https"}:
-            raise RegistryError(tried, "the registry names no place for the upload", status=202)
-        if parts.scheme == "http" and own.scheme == "https":
-            if parts.hostname != own.hostname:
-                raise RegistryError(tried, "the registry wants the content sent without HTTPS", status=202)
-            return parts._replace(scheme="https", netloc=own.netloc).geturl()  # behind a proxy that ends TLS
-        return url
+
+def upload_url(tried: str, base_url: str, url: str, location: str) -> str:
+    """Return where a registry wants the content: its ``Location`` as seen from ``url``, over HTTPS if it is itself.
+
+    A registry behind a proxy that ends TLS may name itself with ``http:``; that is mended. Raises RegistryError: it
+    names no place, or one elsewhere that would get the content in the clear.
+    """
+    try:
+        place = urlsplit(urljoin(url, location))
+        own = urlsplit(base_url)
+    except ValueError:
+        raise RegistryError(tried, "the registry names no place for the upload", status=202) from None
+    if not location or place.scheme not in {"http", "https"}:
+        raise RegistryError(tried, "the registry names no place for the upload", status=202)
+    if place.scheme == "http" and own.scheme == "https":
+        if place.hostname != own.hostname:
+            raise RegistryError(tried, "the registry wants the content sent without HTTPS", status=202)
+        place = place._replace(scheme="https", netloc=own.netloc)
+    return place.geturl()
 
 
 def _check(data: bytes, digest: str, what: str) -> None:
