@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pytest
 
-    from pytest_multiarch.engine.options import EngineOptions
+    from pytest_multiarch.engine.options import EngineOptions, Node
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.platforms import Platform
 
@@ -73,6 +73,13 @@ OPTIONS = (
         "auto: container, or docker where the BuildKit image cannot be had",
         "auto|container|docker|NAME",
         "auto",
+    ),
+    Option(
+        "node",
+        "build and run a platform on a daemon of its own: an address or a docker context that shares this machine's "
+        "loopback; repeatable",
+        "PLATFORM=ENDPOINT",
+        is_list=True,
     ),
     Option("mirror", "mirror of Docker Hub to use before those that the daemon names; repeatable", "URL", is_list=True),
     Option("registry-image", "image of the throwaway registry", "REF", DEFAULT_REGISTRY_IMAGE),
@@ -163,7 +170,31 @@ def _engine_options(values: Mapping[str, Any]) -> EngineOptions:
         buildkit_image=_reference(values["buildkit-image"], "--multiarch-buildkit-image"),
         build_timeout=_number(values["build-timeout"], "--multiarch-build-timeout", float, 1, 86400),
         command_timeout=_number(values["command-timeout"], "--multiarch-command-timeout", float, 1, 86400),
+        nodes=tuple(_nodes(values["node"])),
     )
+
+
+def _nodes(texts: Sequence[str]) -> Iterator[Node]:
+    from pytest_multiarch.engine.options import Node
+    from pytest_multiarch.errors import InvalidPlatform, UsageProblem
+    from pytest_multiarch.platforms import Platform
+
+    seen = set()
+    for text in texts:
+        name, _, endpoint = text.partition("=")
+        tried = f"reading the node {text!r} of --multiarch-node"
+        if not endpoint:
+            raise UsageProblem(
+                tried, "it has no endpoint", "Write it as linux/arm64=ssh://host, or a docker context's name."
+            )
+        try:
+            platform = Platform.parse(name)
+        except InvalidPlatform as error:
+            raise InvalidPlatform(f"{error.tried} of --multiarch-node", error.found, error.hint) from None
+        if platform in seen:
+            raise UsageProblem(tried, f"{platform} has a node already", "Leave one of them out.")
+        seen.add(platform)
+        yield Node(platform, endpoint)
 
 
 def is_configured(config: pytest.Config) -> bool:
@@ -194,7 +225,8 @@ def _reference(text: str, option: str) -> str:
     try:
         Reference.parse(text)
     except InvalidReference as error:
-        raise InvalidReference(f"{error.tried} of {option}", error.found, error.hint) from None
+        hint = error.hint or "Write it as docker pull takes it: registry.example/team/app:1.2"
+        raise InvalidReference(f"{error.tried} of {option}", error.found, hint) from None
     return text
 
 

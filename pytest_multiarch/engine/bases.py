@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_multiarch.engine.dockerfile import base_images
 from pytest_multiarch.errors import InvalidPlatform, InvalidReference, MultiArchError
 from pytest_multiarch.image.copying import copy_image
-from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.image.reference import DOCKER_HUB, Reference
 from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
@@ -85,10 +85,11 @@ def copy_bases(
             if not isinstance(error, InvalidReference):
                 listener.note(f"{name} is left for the builder to fetch: {error.headline}")
             continue
-        contexts[name] = f"docker-image://{copy.reference}"
+        # By digest: another build of this run may copy the same image for other platforms, under the same tag.
+        contexts[name] = f"docker-image://{copy.reference.with_digest(copy.digest)}"
         copies[name] = copy
         # Only the stages that are the target's own need the base image for the target's platform.
-        own = [image.line for image in named if image.reference == name and not image.platform]
+        own = [image.line for image in named if image.reference == name and image.platform in ("", "$TARGETPLATFORM")]
         if own:
             lines[name] = own[0]
     return Bases(contexts, copies, lines)
@@ -114,13 +115,15 @@ def _platforms_of(
 
 
 def _home(registry: Registry, reference: Reference) -> Reference:
-    path = (
-        reference.familiar.partition("@")[0].rpartition(":")[0]
-        if reference.tag
-        else reference.familiar.partition("@")[0]
-    )
-    return Reference.parse(f"{registry.host}/base/{re.sub(r'[^a-z0-9._/-]', '-', path)}")
+    """Return where the copy goes; a host may have upper case, a port and brackets, none of which a repository may have."""
+    if reference.registry == DOCKER_HUB:
+        path = Reference(reference.registry, reference.repository).familiar
+    else:
+        host = re.sub(r"[^a-z0-9.]+", "-", reference.registry.lower()).strip("-")
+        path = f"{host}/{reference.repository}"
+    return Reference.parse(f"{registry.host}/base/{path}")
 
 
 def _tag(reference: Reference) -> str:
-    return reference.tag or (reference.digest.replace(":", "-")[:40] if reference.digest else "latest")
+    """Return a tag that tells what is under it: of a tag and a digest, the digest decides what is meant."""
+    return reference.digest.replace(":", "-")[:40] if reference.digest else reference.target

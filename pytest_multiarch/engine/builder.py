@@ -6,14 +6,15 @@ import json
 import os
 import re
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pytest_multiarch.engine.overlay import user_docker_folder
 from pytest_multiarch.engine.process import run
-from pytest_multiarch.engine.progress import ProgressReader, Silent, printable
-from pytest_multiarch.errors import BuildError, EngineUnavailable, UsageProblem
+from pytest_multiarch.engine.progress import ProgressReader, Silent, decoded, printable
+from pytest_multiarch.errors import BuildError, CommandTimeout, EngineUnavailable, UsageProblem
 
 if TYPE_CHECKING:
     import threading
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.ledger import Ledger
+    from pytest_multiarch.engine.options import Node
     from pytest_multiarch.engine.process import Outcome
     from pytest_multiarch.engine.progress import BuildListener
     from pytest_multiarch.engine.spec import BuildSpec
@@ -35,8 +37,8 @@ MINIMUM_BUILDX = (0, 13)
 class Builder:
     """Hold a buildx builder that is ready.
 
-    ``driver`` is buildx's own word for how it runs; ``environ`` is what every ``docker buildx`` call gets, with our
-    ``BUILDX_CONFIG`` in it.
+    ``driver`` is buildx's own word for how it runs; ``environ`` is what every ``docker buildx`` call gets on top of the
+    process's own environment: our ``BUILDX_CONFIG``, and what leads to the daemon.
     """
 
     name: str
@@ -65,7 +67,7 @@ class ImageUnavailable(BuildError):
 
 def buildx_version(environ: Mapping[str, str]) -> tuple[int, ...]:
     """Return the version of the buildx plugin. Raises `EngineUnavailable` where there is none, or one that is too old."""
-    outcome = run(["docker", "buildx", "version"], env=environ, limit=30)
+    outcome = run(["docker", "buildx", "version"], env=client_environ(environ), limit=30)
     match = re.search(r"v?(\d+)\.(\d+)\.(\d+)", outcome.stdout)
     if outcome.exit_code != 0 or match is None:
         raise EngineUnavailable(
@@ -85,7 +87,7 @@ def buildx_version(environ: Mapping[str, str]) -> tuple[int, ...]:
 
 def find_builder(name: str, environ: Mapping[str, str]) -> None:
     """Raise `UsageProblem` where the user has no builder of this name."""
-    outcome = run(["docker", "buildx", "inspect", name], env=environ, limit=30)
+    outcome = run(["docker", "buildx", "inspect", name], env=client_environ(environ), limit=30)
     if outcome.exit_code != 0:
         raise UsageProblem(
             f"looking for the builder {name!r}",
@@ -101,33 +103,37 @@ def create_builder(
     *,
     image: str,
     mirrors: Sequence[str],
+    nodes: Sequence[tuple[Node, Engine]] = (),
     limit: float = 300,
 ) -> Builder:
     """Make a builder of our own with the docker-container driver, and start it.
 
-    ``mirrors`` are those of Docker Hub, handed on because such a builder ignores the daemon's. Raises `ImageUnavailable`
-    where the BuildKit image cannot be pulled, and `BuildError` where it does not start.
+    ``mirrors`` are those of Docker Hub, handed on because such a builder ignores the daemon's. Each of ``nodes`` builds its
+    own platform on its own daemon. Raises `ImageUnavailable` where the BuildKit image cannot be pulled, and `BuildError`
+    where it does not start.
     """
     name = f"{ledger.prefix}-builder"
     ours = _own_buildx_folder(ledger, environ)
     toml = ledger.folder / "buildkitd.toml"
     toml.write_text(buildkitd_toml(mirrors, engine.facts.insecure_registries), encoding="utf-8")
-    if not engine.has_image(image):
-        ledger.add("image", image)
-    # What buildx names its container and its volume: `docker buildx rm` gives up after 20 s and leaks the volume
-    # (docker/buildx#4067), so both are removed by name, like all else.
-    ledger.add("volume", f"buildx_buildkit_{name}0_state")
-    ledger.add("container", f"buildx_buildkit_{name}0")
-    outcome = run(
-        [
-            *("docker", "buildx", "create", "--name", name, "--driver", "docker-container"),
-            *("--driver-opt", "network=host", "--driver-opt", f"image={image}"),
-            # The older spelling of --buildkitd-config, which 0.13 does not know.
-            *("--config", toml, "--bootstrap"),
-        ],
-        env=ours,
-        limit=limit,
-    )
+    create = [
+        *("docker", "buildx", "create", "--name", name, "--driver-opt", "network=host"),
+        # --config is the older spelling of --buildkitd-config, which 0.13 does not know.
+        *("--driver-opt", f"image={image}", "--config", str(toml)),
+    ]
+    _expect_builder(engine, ledger, f"{name}0", image)
+    steps = [[*create, "--driver", "docker-container", "--node", f"{name}0"]]
+    for number, (node, daemon) in enumerate(nodes, 1):
+        _expect_builder(daemon, ledger, f"{name}{number}", image)
+        # A platform that is set by hand wins over those that the other nodes find they can emulate.
+        steps.append(
+            [*create, "--append", "--node", f"{name}{number}", "--platform", str(node.platform), node.endpoint]
+        )
+    steps.append(["docker", "buildx", "inspect", name, "--bootstrap"])
+    for step in steps:
+        outcome = run(step, env=client_environ(ours), limit=limit)
+        if outcome.exit_code != 0:
+            break
     if outcome.exit_code != 0:
         kind = ImageUnavailable if _is_pull_failure(outcome) else BuildError
         raise kind(
@@ -140,9 +146,22 @@ def create_builder(
     return Builder(name, "docker-container", ours)
 
 
+def _expect_builder(engine: Engine, ledger: Ledger, node: str, image: str) -> None:
+    """Write down what buildx is about to make for a node.
+
+    `docker buildx rm` gives up after 20 s and leaks the volume (docker/buildx#4067), so both are removed by name, like
+    all else.
+    """
+    if not engine.has_image(image):
+        ledger.add("image", image, engine.endpoint)
+    ledger.add("volume", f"buildx_buildkit_{node}_state", engine.endpoint)
+    ledger.add("container", f"buildx_buildkit_{node}", engine.endpoint)
+
+
 def daemon_builder(ledger: Ledger, environ: Mapping[str, str]) -> Builder:
     """Return the builder that is the daemon's own BuildKit: buildx names it after the docker context."""
-    name = "default" if environ.get("DOCKER_HOST") else environ.get("DOCKER_CONTEXT") or _current_context(environ)
+    given = client_environ(environ)
+    name = "default" if given.get("DOCKER_HOST") else given.get("DOCKER_CONTEXT") or _current_context(environ)
     return Builder(name, "docker", _own_buildx_folder(ledger, environ))
 
 
@@ -150,12 +169,12 @@ def existing_builder(name: str, ledger: Ledger, environ: Mapping[str, str]) -> B
     """Return a builder of the user's, used through a copy of its description so that nothing of the user's is written."""
     find_builder(name, environ)
     ours = _own_buildx_folder(ledger, environ)
-    theirs = Path(environ.get("BUILDX_CONFIG") or user_docker_folder() / "buildx") / "instances" / name
+    theirs = Path(os.environ.get("BUILDX_CONFIG") or user_docker_folder() / "buildx") / "instances" / name
     if theirs.is_file():
         instances = Path(ours["BUILDX_CONFIG"]) / "instances"
         instances.mkdir(exist_ok=True)
         shutil.copy(theirs, instances / name)
-    outcome = run(["docker", "buildx", "inspect", name], env=ours, limit=30)
+    outcome = run(["docker", "buildx", "inspect", name], env=client_environ(ours), limit=30)
     driver = re.search(r"^Driver:\s*(\S+)", outcome.stdout, re.MULTILINE)
     kind = driver[1] if driver else ""
     return Builder(
@@ -180,17 +199,18 @@ def build_platform(
 
     ``name`` is the repository as the builder sees it (``localhost:PORT/…``), ``folder`` takes the metadata file,
     ``docker_config`` is the overlay with the registry's credentials, ``contexts`` are build contexts beside the
-    specification's own. ``limit`` is in seconds. Raises `BuildError`.
+    specification's own. ``limit`` is in seconds. Raises `BuildError`, and `CommandTimeout` with the steps that it was at.
     """
     listener = listener or Silent()
-    slug = str(platform).replace("/", "-")
-    metadata = folder / f"metadata-{name.rpartition('/')[2]}-{slug}.json"
+    tagged = platform_tag(name, platform)
+    metadata = folder / f"metadata-{tagged.rpartition('/')[2]}.json"
     output = (
         f"type=image,name={name},push-by-digest=true,name-canonical=true,push=true"
         if builder.pushes_by_digest
-        else f"type=image,name={name}:{slug},push=true"
+        else f"type=image,name={tagged},push=true"
     )
     reader = ProgressReader()
+    started = time.monotonic()
     listener.build_started(platform)
 
     def hear(line: str) -> None:
@@ -199,7 +219,6 @@ def build_platform(
             listener.build_step(platform, step)
 
     failed = True
-    outcome = None
     try:
         outcome = run(
             [
@@ -208,14 +227,20 @@ def build_platform(
                 *_spec_arguments(spec, contexts),
                 str(spec.context),
             ],
-            env={**builder.environ, "DOCKER_CONFIG": str(docker_config), "BUILDX_METADATA_WARNINGS": "1"},
+            env=client_environ(
+                {**builder.environ, "DOCKER_CONFIG": str(docker_config), "BUILDX_METADATA_WARNINGS": "1"}
+            ),
             limit=limit,
             on_stderr_line=hear,
             stopping=stopping,
         )
         failed = outcome.exit_code != 0
+    except CommandTimeout as error:
+        # What buildx printed is for machines; the steps that it was at are for people.
+        tried = f"building {spec.dockerfile_path} for {platform}"
+        raise CommandTimeout(tried, error.found, error.hint, reader.unfinished()) from None
     finally:
-        listener.build_ended(platform, outcome.seconds if outcome is not None else limit, failed=failed)
+        listener.build_ended(platform, time.monotonic() - started, failed=failed)
     if failed:
         reason, details = reader.failure()
         raise BuildError(
@@ -225,6 +250,11 @@ def build_platform(
             details,
         )
     return _built(platform, metadata, outcome.seconds)
+
+
+def platform_tag(name: str, platform: Platform) -> str:
+    """Return the tag under which a driver that cannot push by digest pushes one platform, and keeps it in the daemon."""
+    return f"{name}:{str(platform).replace('/', '-')}"
 
 
 def buildkitd_toml(mirrors: Sequence[str], insecure_registries: Sequence[str]) -> str:
@@ -237,7 +267,10 @@ def buildkitd_toml(mirrors: Sequence[str], insecure_registries: Sequence[str]) -
     hosts = [re.sub(r"^https?://", "", mirror).rstrip("/") for mirror in mirrors]
     if hosts:
         lines += ['[registry."docker.io"]', f"  mirrors = {json.dumps(hosts)}"]
-    plain = [host for host, mirror in zip(hosts, mirrors, strict=True) if mirror.startswith("http://")]
+    # A mirror may have a path, the host's settings have none.
+    plain = [
+        host.partition("/")[0] for host, mirror in zip(hosts, mirrors, strict=True) if mirror.startswith("http://")
+    ]
     for host in dict.fromkeys([*plain, *insecure_registries]):
         lines += [f"[registry.{json.dumps(host)}]", "  http = true"]
     return "\n".join(lines) + "\n"
@@ -261,11 +294,12 @@ def _built(platform: Platform, metadata: Path, seconds: float) -> BuiltPlatform:
     try:
         document = json.loads(metadata.read_text(encoding="utf-8"))
         digest = document["containerimage.digest"]
+        # Their texts are bytes to BuildKit (client/graph.go), so they come as base64.
         warnings = [
-            printable(str(warning.get("short") or warning.get("detail") or ""))
+            printable(decoded(warning.get("short")).decode(errors="replace"))
             for warning in document.get("buildx.build.warnings") or ()
         ]
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BuildError(
             f"reading what buildx says of the build for {platform}",
             f"no digest in its metadata ({error})",
@@ -281,22 +315,13 @@ def _own_buildx_folder(ledger: Ledger, environ: Mapping[str, str]) -> dict[str, 
 
 
 def _current_context(environ: Mapping[str, str]) -> str:
-    outcome = run(["docker", "context", "show"], env=environ, limit=30)
+    outcome = run(["docker", "context", "show"], env=client_environ(environ), limit=30)
     return outcome.stdout.strip() or "default"
 
 
 def _is_pull_failure(outcome: Outcome) -> bool:
-    text = outcome.stderr.lower()
-    signs = (
-        "pulling",
-        "manifest unknown",
-        "not found",
-        "pull access denied",
-        "no such host",
-        "toomanyrequests",
-        "dial tcp",
-    )
-    return any(sign in text for sign in signs)
+    """Say whether it ended while it pulled: buildx names its steps, and does not make the container without the image."""
+    return "pulling image" in outcome.stderr and "creating container" not in outcome.stderr
 
 
 def _last_line(outcome: Outcome) -> str:
@@ -304,9 +329,9 @@ def _last_line(outcome: Outcome) -> str:
     return lines[-1].removeprefix("ERROR: ") if lines else ""
 
 
-def client_environ(pointers: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of every docker client call: the process's own, without hints among the output.
+def client_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of a docker client call: the process's own as it is now, ours on top, no hints.
 
-    ``pointers`` are the variables that lead to the daemon in use.
+    Read anew at each call: build arguments and secrets are taken from it.
     """
-    return {**os.environ, **pointers, "DOCKER_CLI_HINTS": "false"}
+    return {**os.environ, **environ, "DOCKER_CLI_HINTS": "false"}

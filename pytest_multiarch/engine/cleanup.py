@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.docker import Engine, plain, translated
@@ -21,18 +22,29 @@ def close_book(engine: Engine, ledger: Ledger) -> list[str]:
 
     The run's folder goes last, and stays where something is left, so that the next run can try again.
     """
-    problems = remove(engine, ledger, ledger.entries())
+    problems: list[str] = []
+    entries = ledger.entries()
+    for daemon in dict.fromkeys(owned.daemon for owned in entries):
+        batch = [owned for owned in entries if owned.daemon == daemon]
+        if not daemon:
+            problems += remove(engine, ledger, batch)
+            continue
+        try:
+            with closing(Engine.at(daemon)) as node:
+                problems += remove(node, ledger, batch)
+        except EngineUnavailable as error:
+            problems.append(f"{error.headline} (what this run has started there is left)")
     if not problems:
         ledger.remove_folder()
     return problems
 
 
 def remove(engine: Engine, ledger: Ledger, entries: Sequence[Owned]) -> list[str]:
-    """Remove some entries of the book, side by side within each kind, and strike them out."""
+    """Remove some entries of the book, side by side, and strike them out."""
     problems: list[str] = []
-    # A volume or image that a container uses cannot go, so kinds go one after another.
-    for kind in ("container", "volume", "image"):
-        batch = [owned for owned in entries if owned.kind == kind]
+    # A volume or image that a container uses cannot go, so containers go first.
+    for kinds in (("container",), ("volume", "image")):
+        batch = [owned for owned in entries if owned.kind in kinds]
         if not batch:
             continue
         with ThreadPoolExecutor(max_workers=min(8, len(batch))) as pool:
@@ -45,7 +57,7 @@ def remove(engine: Engine, ledger: Ledger, entries: Sequence[Owned]) -> list[str
 
 
 def _remove_one(engine: Engine, owned: Owned) -> str:
-    from docker.errors import APIError, NotFound
+    from docker.errors import APIError
 
     try:
         with translated(f"removing the {owned.kind} {owned.name}"):
@@ -55,13 +67,14 @@ def _remove_one(engine: Engine, owned: Owned) -> str:
                 engine.api.remove_volume(owned.name, force=True)
             else:
                 engine.api.remove_image(owned.name)
-    except NotFound:
-        return ""
     except EngineError as error:
         cause = error.__cause__
-        if owned.kind == "image" and isinstance(cause, APIError) and cause.status_code == 409:
+        status = cause.status_code if isinstance(cause, APIError) else 0
+        if status == 404:
+            return ""
+        if status == 409 and owned.kind == "image":
             return ""  # somebody else's container uses it by now: it is theirs to remove
-        if isinstance(cause, APIError) and cause.status_code == 409 and "in progress" in plain(cause):
+        if status == 409 and "in progress" in plain(cause):
             return ""  # the daemon is already at it
         return error.headline
     return ""

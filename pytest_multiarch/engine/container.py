@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_multiarch.engine.docker import translated
@@ -85,7 +86,7 @@ def start_container(
     ``image`` is a reference by the platform's own manifest digest. Raises `EngineError`.
     """
     tried = f"starting a container of {image} for {platform}"
-    ledger.add("container", name)
+    ledger.add("container", name, engine.endpoint)
     with translated(tried):
         engine.api.create_container(
             image,
@@ -131,7 +132,7 @@ def run_once(
     argv = _argument_list(args) if args is not None else []
     tried = f"running {' '.join([image, *argv])} for {platform}"
     api = engine.api
-    owned = ledger.add("container", name)
+    owned = ledger.add("container", name, engine.endpoint)
     started = time.monotonic()
     try:
         with translated(tried):
@@ -171,20 +172,23 @@ class _Output:
 
     def read(self, socket: Any, limit: float, stop: Callable[[Any], None]) -> bool:
         """Read frames until the end; call ``stop`` when the limit passes, and say whether it was not needed."""
-        from docker.utils.socket import frames_iter
-
         overdue = threading.Event()
 
         def end() -> None:
             overdue.set()
-            stop(socket)
+            try:
+                stop(socket)
+            except Exception:  # it has ended by itself, or the daemon does not answer: there is nothing more to read
+                with suppress(OSError):
+                    _shut_down(socket)
 
         timer = threading.Timer(limit, end)
         timer.daemon = True
         timer.start()
         try:
-            for stream, data in frames_iter(socket, tty=False):  # type: ignore[no-untyped-call]  # a gap in types-docker
-                self._streams[stream].append(data)
+            for stream, data in _frames(_reader(socket)):
+                # Stream 3 is the daemon's own: why there is no more (moby/moby pkg/stdcopy, Systemerr).
+                self._streams.get(stream, self._streams[2]).append(data)
         except OSError:
             if not overdue.is_set():
                 raise
@@ -218,6 +222,29 @@ def _socket(socket: Any) -> Iterator[Any]:
         if response is not None:
             response.close()
         socket.close()
+
+
+def _reader(socket: Any) -> Any:
+    """Return the file to read an attached socket from.
+
+    The head of the daemon's answer was read through a buffer, and output that came along with it is in there: the SDK's own
+    functions read past that buffer, and lose it.
+    """
+    getattr(socket, "_sock", socket).settimeout(None)  # a command may be silent for as long as its own limit allows
+    response = getattr(socket, "_response", None)
+    return response.raw._fp.fp if response is not None else socket.makefile("rb")
+
+
+def _frames(reader: Any) -> Iterator[tuple[int, bytes]]:
+    """Take the daemon's frames apart: a byte for the stream, three of nothing, four for the length (Engine API, attach)."""
+    while len(head := reader.read(8)) == 8:
+        stream, left = struct.unpack(">BxxxL", head)
+        while left > 0:
+            data = reader.read1(min(left, 65536))
+            if not data:
+                return
+            left -= len(data)
+            yield stream, data
 
 
 def _shut_down(socket: Any) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ class Engine:
         self.facts = facts
         self.environ = environ
         """The variables that lead any docker client to this same daemon."""
+        self.endpoint = ""
+        """Which node of the run this is; empty for its main daemon."""
 
     @classmethod
     def connect(cls, environ: Mapping[str, str] | None = None, *, timeout: float = 60) -> Engine:
@@ -59,16 +62,12 @@ class Engine:
             pointers = _pointers(os.environ if environ is None else environ)
             arguments = _endpoint(pointers)
             where = f"the Docker daemon at {arguments.get('base_url', 'its default socket')}"
-            client = _client(arguments, timeout)
-            version = client.version(api_version=False)
-            info = client.info()
+            _knock(arguments)
+            # Not version="auto": where nothing answers, the SDK would leave its connections open.
+            with closing(_client(arguments, timeout, ".".join(map(str, MINIMUM_API)))) as probe:
+                version = probe.version(api_version=False)
         except (DockerException, RequestException, OSError) as error:
-            raise EngineUnavailable(
-                f"connecting to {where}",
-                plain(error),
-                "Start it (systemctl start docker, Docker Desktop, or on a Debian machine: python3 -m lab up), "
-                "or point DOCKER_HOST at one that runs.",
-            ) from None
+            raise _unavailable(where, error) from None
         api_version = str(version.get("ApiVersion", "0.0"))
         if _numbers(api_version) < MINIMUM_API:
             raise EngineUnavailable(
@@ -76,7 +75,22 @@ class Engine:
                 f"Engine {version.get('Version', 'unknown')} with API {api_version} is too old",
                 f"API {'.'.join(map(str, MINIMUM_API))} (Engine 20.10) or newer is needed; upgrade Docker Engine.",
             )
-        return cls(client, _facts(version, info), pointers)
+        client = _client(arguments, timeout, api_version)
+        try:
+            return cls(client, _facts(version, client.info()), pointers)
+        except (DockerException, RequestException, OSError) as error:
+            client.close()
+            raise _unavailable(where, error) from None
+
+    @classmethod
+    def at(cls, endpoint: str, *, timeout: float = 60) -> Engine:
+        """Connect to a node: an address such as ``ssh://host`` or ``unix:///path``, or the name of a docker context.
+
+        Raises `EngineUnavailable`.
+        """
+        engine = cls.connect({"DOCKER_HOST" if "://" in endpoint else "DOCKER_CONTEXT": endpoint}, timeout=timeout)
+        engine.endpoint = endpoint
+        return engine
 
     def close(self) -> None:
         """Close the connections."""
@@ -84,13 +98,13 @@ class Engine:
 
     def has_image(self, reference: str) -> bool:
         """Say whether the daemon's image store has this reference."""
-        from docker.errors import ImageNotFound
+        from docker.errors import NotFound
 
-        try:
-            with translated(f"looking for the image {reference}"):
+        with translated(f"looking for the image {reference}"):
+            try:
                 self.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # a gap in types-docker
-        except ImageNotFound:
-            return False
+            except NotFound:
+                return False
         return True
 
     def pull(
@@ -108,6 +122,7 @@ class Engine:
         """
         tried = f"pulling {reference}" + (f" for {platform}" if platform is not None else "")
         deadline = time.monotonic() + limit
+        problem = ""
         with translated(tried):
             stream = self.api.pull(
                 reference,
@@ -117,13 +132,13 @@ class Engine:
                 # An empty dict keeps the SDK from looking for credentials by itself: ours were read as the client does.
                 auth_config=auth_config(credentials) if credentials is not None else {},
             )
+            # Read to its end also after an error, which is its last line but one: an unread rest keeps the socket open.
             for line in stream:
-                if "error" in line:
-                    raise EngineError(
-                        tried, plain(line["error"]), "Check the reference, and that the daemon may read it."
-                    )
+                problem = line.get("error", problem)
                 if time.monotonic() > deadline:
                     raise EngineError(tried, f"not there after {limit:.0f} s", "Check the registry and the network.")
+        if problem:
+            raise EngineError(tried, plain(problem), "Check the reference, and that the daemon may read it.")
 
     def can_reach(self, registry: str, credentials: Credentials) -> str:
         """Let the daemon itself log in to a registry and return what it objects to; empty when it can.
@@ -149,15 +164,15 @@ def auth_config(credentials: Credentials) -> dict[str, str]:
 
 @contextmanager
 def translated(tried: str, hint: str = "") -> Iterator[None]:
-    """Turn what the SDK and its HTTP library raise into `EngineError`; "not found" passes, for callers that expect it."""
-    from docker.errors import DockerException, NotFound
+    """Turn what the SDK and its HTTP libraries raise into `EngineError`, with the original as its cause."""
+    from docker.errors import DockerException, StreamParseError
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except NotFound:
-        raise
-    except (DockerException, RequestException, OSError) as error:
+    # The last two come out of a stream that breaks off: the SDK reads those past `requests`.
+    except (DockerException, RequestException, OSError, HTTPError, StreamParseError) as error:
         raise EngineError(tried, plain(error), hint) from error
 
 
@@ -192,12 +207,32 @@ def _endpoint(environ: Mapping[str, str]) -> dict[str, Any]:
     return {"base_url": context.Host, "tls": context.TLSConfig}
 
 
-def _client(arguments: Mapping[str, Any], timeout: float) -> APIClient:
+def _knock(arguments: Mapping[str, Any]) -> None:
+    """Connect to the daemon's socket once: where nobody listens, the SDK would leave its own socket open."""
+    from docker.constants import DEFAULT_UNIX_SOCKET
+
+    scheme, _, path = str(arguments.get("base_url", DEFAULT_UNIX_SOCKET)).partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.settimeout(10)
+            knocking.connect(path)
+
+
+def _client(arguments: Mapping[str, Any], timeout: float, api_version: str) -> APIClient:
     from docker import APIClient
 
     over_ssh = str(arguments.get("base_url", "")).startswith("ssh://")
     # The SDK's own ssh (paramiko) prompts and ignores the user's ssh configuration; the client uses ssh itself.
-    return APIClient(**arguments, version="auto", timeout=int(timeout), use_ssh_client=over_ssh)
+    return APIClient(**arguments, version=api_version, timeout=int(timeout), use_ssh_client=over_ssh)
+
+
+def _unavailable(where: str, error: Exception) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"connecting to {where}",
+        plain(error),
+        "Start it (systemctl start docker, Docker Desktop, or on a Debian machine: python3 -m lab up), "
+        "or point DOCKER_HOST at one that runs.",
+    )
 
 
 def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> DaemonFacts:
@@ -209,7 +244,11 @@ def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> DaemonFacts:
     return DaemonFacts(
         version=str(version.get("Version", "")),
         api_version=str(version.get("ApiVersion", "")),
-        platform=Platform.from_fields(str(info.get("OSType", "linux")), str(info.get("Architecture", ""))),
+        # What the daemon was built for. `info` has the kernel's word for the machine, such as armv7l, which is no architecture.
+        platform=Platform.from_fields(
+            str(version.get("Os") or info.get("OSType", "linux")),
+            str(version.get("Arch") or info.get("Architecture", "")),
+        ),
         store="containerd" if ("driver-type", "io.containerd.snapshotter.v1") in status else "classic",
         mirrors=tuple(str(mirror).rstrip("/") for mirror in mirrors),
         insecure_registries=tuple(insecure),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.engine.bases import Bases
     from pytest_multiarch.engine.builder import Builder, BuiltPlatform
-    from pytest_multiarch.engine.options import EngineOptions
+    from pytest_multiarch.engine.options import EngineOptions, Node
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
@@ -64,6 +64,7 @@ class Environment:
         self._started: dict[str, Future[object]] = {}
         self._images: dict[tuple[object, ...], ImageSource] = {}
         self._engine: Engine | None = None
+        self._nodes: dict[str, Engine] = {}
         self._ledger: Ledger | None = None
         self._watchdog: Watchdog | None = None
         self._clients: list[RegistryClient] = []
@@ -74,10 +75,12 @@ class Environment:
             self.engine()
         if not builds:
             return
-        environ = buildx.client_environ(self.engine().environ)
+        environ = self.engine().environ
         buildx.buildx_version(environ)
         if self._options.builder not in ("auto", "container", "docker"):
             buildx.find_builder(self._options.builder, environ)
+        for node in self._options.nodes:
+            self.engine_for(node.platform)
         if self._options.registry_port is not None:
             free_port(self._options.registry_port)
 
@@ -89,6 +92,16 @@ class Environment:
                 if self._engine is None:
                     self._engine = Engine.connect()
         return self._engine
+
+    def engine_for(self, platform: Platform) -> Engine:
+        """Return the daemon that runs this platform: its node's, else the main one. Raises `EngineUnavailable`."""
+        for node in self._options.nodes:
+            if node.platform == platform:
+                with self._lock:
+                    if node.endpoint not in self._nodes:
+                        self._nodes[node.endpoint] = Engine.at(node.endpoint)
+                    return self._nodes[node.endpoint]
+        return self.engine()
 
     def registry(self) -> Registry:
         """Return the throwaway registry, started at the first call."""
@@ -134,8 +147,9 @@ class Environment:
             if self._watchdog is not None:
                 # With something left, the watchdog tries again: it may only take the daemon a moment.
                 self._watchdog.abandon() if problems else self._watchdog.dismiss()
-            if self._engine is not None:
-                self._engine.close()
+            for engine in [*self._nodes.values(), *([self._engine] if self._engine is not None else [])]:
+                engine.close()
+            self._nodes.clear()
             self._engine = self._ledger = self._watchdog = None
         return problems
 
@@ -170,7 +184,7 @@ class Environment:
         return self._once("builder", lambda: self._make_builder(engine, book))
 
     def _make_builder(self, engine: Engine, book: Ledger) -> Builder:
-        environ = buildx.client_environ(engine.environ)
+        environ = engine.environ
         choice = self._options.builder
         if choice == "docker":
             return buildx.daemon_builder(book, environ)
@@ -178,7 +192,9 @@ class Environment:
             return buildx.existing_builder(choice, book, environ)
         image = self._options.buildkit_image
         try:
-            return buildx.create_builder(engine, book, environ, image=image, mirrors=self._mirrors())
+            return buildx.create_builder(
+                engine, book, environ, image=image, mirrors=self._mirrors(), nodes=self._node_daemons()
+            )
         except buildx.ImageUnavailable as error:
             if choice == "container" or engine.facts.store != "containerd":
                 raise
@@ -198,6 +214,8 @@ class Environment:
             fault = found.missing_for(platform, spec)
             if fault is not None:
                 raise fault
+            if not builder.pushes_by_digest:
+                self._book().add("image", buildx.platform_tag(reference.name, platform))
             return buildx.build_platform(
                 builder,
                 spec,
@@ -242,7 +260,7 @@ class Environment:
             self._listener.note(error.headline)
             credentials = None
         return Running(
-            self.engine(),
+            self.engine_for,
             self._book(),
             credentials=credentials,
             limit=self._options.command_timeout,
@@ -268,6 +286,9 @@ class Environment:
         with self._lock:
             self._clients.append(client)
         return client
+
+    def _node_daemons(self) -> list[tuple[Node, Engine]]:
+        return [(node, self.engine_for(node.platform)) for node in self._options.nodes]
 
     def _mirrors(self) -> tuple[str, ...]:
         try:

@@ -6,6 +6,7 @@ for something that never was. `cleanup` removes what stands in the book; nothing
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -26,10 +27,14 @@ RUN_LABEL = "org.pytest-multiarch.run"
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """Name one thing that the run has started: a container, a volume, or an image that was not there before."""
+    """Name one thing that the run has started: a container, a volume, or an image that was not there before.
+
+    ``daemon`` is empty for the run's main daemon, else a node's endpoint.
+    """
 
     kind: Kind
     name: str
+    daemon: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Owner:
             return False
         except PermissionError:
             return True
-        return self.started == _start_of(self.pid)
+        return self.started == _start_of(self.pid) and not _is_zombie(self.pid)
 
 
 class Ledger:
@@ -70,6 +75,7 @@ class Ledger:
         self.run_id = run_id
         self._book = folder / "ledger.jsonl"
         self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
 
     @classmethod
     def open_new(cls, environ: Mapping[str, str]) -> Ledger:
@@ -88,14 +94,18 @@ class Ledger:
         """
         return f"multiarch-{self.run_id}-{os.getpid()}-{boot_id()[:8]}"
 
+    def new_name(self, what: str) -> str:
+        """Return a container name that this run has not used yet."""
+        return f"{self.prefix}-{what}-{next(self._numbers)}"
+
     @property
     def labels(self) -> dict[str, str]:
         """Return the labels that every container of this run carries."""
         return {RUN_LABEL: self.run_id}
 
-    def add(self, kind: Kind, name: str) -> Owned:
+    def add(self, kind: Kind, name: str, daemon: str = "") -> Owned:
         """Write down something that is about to be made."""
-        owned = Owned(kind, name)
+        owned = Owned(kind, name, daemon)
         self._write("+", owned)
         return owned
 
@@ -120,7 +130,7 @@ class Ledger:
 
     def _write(self, sign: str, owned: Owned) -> None:
         with self._lock, self._book.open("a", encoding="utf-8") as book:
-            book.write(json.dumps([sign, owned.kind, owned.name]) + "\n")
+            book.write(json.dumps([sign, owned.kind, owned.name, owned.daemon]) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +179,28 @@ def boot_id() -> str:
 
 def _start_of(pid: int) -> str:
     """Return the process's start time in clock ticks (field 22 of /proc/PID/stat, proc(5)); empty where there is no /proc."""
+    fields = _stat_of(pid)
+    return fields[19] if fields else ""
+
+
+def _is_zombie(pid: int) -> bool:
+    """Say whether the process has ended and only its parent does not know: in a container nobody may ever ask."""
+    return _stat_of(pid)[:1] in (["Z"], ["X"])
+
+
+def _stat_of(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the third on; none where there is no such process, or no /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]  # the command in parentheses may hold blanks
+        return []
+    return stat.rpartition(")")[2].split()  # the command in parentheses may hold blanks
 
 
 def _read(book: Path) -> Iterator[tuple[str, Owned]]:
-    for line in book.read_text(encoding="utf-8").splitlines():
+    for line in book.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            sign, kind, name = json.loads(line)
-        except ValueError:
+            sign, kind, name, daemon = json.loads(line)
+        except (ValueError, TypeError):
             continue  # the last line of a process that was killed while it wrote
-        yield sign, Owned(kind, name)
+        yield sign, Owned(kind, name, daemon)

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_multiarch.platforms import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Name the daemon that builds and runs one platform: an address such as ``ssh://host``, or a docker context."""
+
+    platform: Platform
+    endpoint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +28,4 @@ class EngineOptions:
     buildkit_image: str
     build_timeout: float
     command_timeout: float
+    nodes: tuple[Node, ...] = ()

@@ -17,6 +17,10 @@ from pytest_multiarch.errors import UsageProblem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# `config.json` is copied. buildx writes into its token seeds for every registry that it asks for a token
+# (moby/buildkit session/auth/authprovider/tokenseed.go); through a link it would write into the user's.
+_NOT_LINKED = frozenset({"config.json", ".token_seed", ".token_seed.lock"})
+
 
 def user_docker_folder() -> Path:
     """Return where the docker client keeps its configuration."""
@@ -31,11 +35,11 @@ def make_overlay(folder: Path, logins: Mapping[str, tuple[str, str]]) -> Path:
     """
     overlay = folder / "docker"
     overlay.mkdir(mode=0o700)
-    theirs = user_docker_folder()
+    theirs = user_docker_folder().absolute()
     config = _read_config(theirs / "config.json")
     if theirs.is_dir():
         for entry in theirs.iterdir():
-            if entry.name != "config.json":
+            if entry.name not in _NOT_LINKED:
                 (overlay / entry.name).symlink_to(entry)
     auths, helpers = dict(config.get("auths") or {}), dict(config.get("credHelpers") or {})
     for registry, (username, password) in logins.items():
@@ -60,4 +64,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(config, dict):
         raise UsageProblem(f"reading {path}", "it holds no JSON object", "Mend or move the file.")
+    for key in ("auths", "credHelpers"):
+        if not isinstance(config.get(key) or {}, dict):
+            raise UsageProblem(f"reading {path}", f"{key!r} in it is no JSON object", "Mend or move the file.")
     return config

@@ -162,6 +162,10 @@ def _htpasswd(path: str, credentials: Credentials) -> bytes:
     return archive.getvalue()
 
 
+def _container_id(container: DockerRegistryContainer) -> str:
+    return str(container.get_wrapped_container().id)
+
+
 def _addresses(container: DockerRegistryContainer) -> tuple[str, ...]:
     """Return the hosts under which this process may reach published ports, the likeliest first.
 
@@ -187,13 +191,13 @@ def _reached_url(
                 return url
             found.append(answer)
         with translated(tried):
-            state = engine.api.inspect_container(container.get_container_id())["State"]
+            state = engine.api.inspect_container(_container_id(container))["State"]
         if not state["Running"]:
             found = [f"its container ended with exit code {state['ExitCode']}"]
         elif time.monotonic() < deadline:
             time.sleep(0.02)  # between two looks at the condition
             continue
-        log = engine.api.logs(container.get_container_id(), tail=15).decode(errors="replace")
+        log = engine.api.logs(_container_id(container), tail=15).decode(errors="replace")
         raise EngineError(tried, "; ".join(found), "The registry's log ends with:", log)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.ledger import Ledger
     from pytest_multiarch.image.credentials import Credentials
     from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
 
 
@@ -31,14 +31,14 @@ class Running:
 
     def __init__(
         self,
-        engine: Engine,
+        engine_for: Callable[[Platform], Engine],
         ledger: Ledger,
         *,
         credentials: Credentials | None,
         limit: float,
         on_result: Callable[[CommandResult], None],
     ) -> None:
-        self._engine = engine
+        self._engine_for = engine_for
         self._ledger = ledger
         self._credentials = credentials
         self._limit = limit
@@ -46,7 +46,6 @@ class Running:
         self._lock = threading.RLock()
         self._pulled: set[str] = set()
         self._warm: dict[str, Container] = {}
-        self._numbers = itertools.count(1)
 
     def run(
         self,
@@ -60,14 +59,14 @@ class Running:
         timeout: float | None = None,
     ) -> CommandResult:
         """Run the image in a fresh container and return the result; ``timeout`` is in seconds."""
-        self._pull(image)
+        engine = self._pulled_by(image)
         result = run_once(
-            self._engine,
+            engine,
             self._ledger,
             str(image.reference),
             image.platform,
             args,
-            name=self._new_name("run"),
+            name=self._ledger.new_name("run"),
             env=env,
             user=user,
             workdir=workdir,
@@ -91,29 +90,31 @@ class Running:
         try:
             yield container
         finally:
-            remove(self._engine, self._ledger, [Owned("container", container.name)])
+            engine = self._engine_for(image.platform)
+            remove(engine, self._ledger, [Owned("container", container.name, engine.endpoint)])
 
     def _start(self, image: PlatformImage, what: str) -> Container:
-        self._pull(image)
         return start_container(
-            self._engine,
+            self._pulled_by(image),
             self._ledger,
             str(image.reference),
             image.platform,
-            name=self._new_name(what),
+            name=self._ledger.new_name(what),
             limit=self._limit,
             on_result=self._on_result,
         )
 
-    def _pull(self, image: PlatformImage) -> None:
+    def _pulled_by(self, image: PlatformImage) -> Engine:
+        """Return the daemon that runs this image's platform, once it has the image."""
+        engine = self._engine_for(image.platform)
         with self._lock:
             reference = str(image.reference)
-            if reference in self._pulled:
-                return
-            if not self._engine.has_image(reference):
-                self._ledger.add("image", reference)
-            self._engine.pull(reference, platform=image.platform, credentials=self._credentials)
-            self._pulled.add(reference)
-
-    def _new_name(self, what: str) -> str:
-        return f"{self._ledger.prefix}-{what}-{next(self._numbers)}"
+            is_there = engine.has_image(reference)
+            # Pulled even where it is there: on the classic store another platform may lie under the digest of an index.
+            # And pulled again where somebody has removed it: there, removing a tag takes the digests along.
+            if not (is_there and reference in self._pulled):
+                if not is_there:
+                    self._ledger.add("image", reference, engine.endpoint)
+                engine.pull(reference, platform=image.platform, credentials=self._credentials)
+                self._pulled.add(reference)
+        return engine

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_multiarch.engine.assembly import assemble
-from pytest_multiarch.errors import BuildError
+from pytest_multiarch.errors import BuildError, MultiArchError
 from pytest_multiarch.image.index import MultiArchImage
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class PublishedImage:
         self._make_running = make_running
         self._running: Running | None = None
         self._image: MultiArchImage | None = None
+        self._failure: MultiArchError | None = None
         self._lock = threading.RLock()
 
     @property
@@ -62,8 +63,14 @@ class PublishedImage:
     def image(self) -> MultiArchImage:
         """Return the image. Raises what reading the registry raises."""
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             if self._image is None:
-                self._image = MultiArchImage.load(self._client, self._reference, _Late(self))
+                try:
+                    self._image = MultiArchImage.load(self._client, self._reference, _Late(self))
+                except MultiArchError as error:
+                    self._failure = error  # asked once: every test that needs it fails for the same reason
+                    raise
             return self._image
 
 

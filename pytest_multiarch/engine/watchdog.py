@@ -1,7 +1,7 @@
 """A small process that outlives a killed test run and closes its book.
 
-Started as ``python -m pytest_multiarch.engine.watchdog FOLDER`` with a pipe as standard input. The run writes ``done`` after it
-has cleaned up itself; an end of the pipe without that word means that the run died. Ours and not Ryuk, because Ryuk knows no
+Started with the run's folder as its argument and a pipe as standard input. The run writes ``done`` after it has cleaned up
+itself; an end of the pipe without that word means that the run died. Ours and not Ryuk, because Ryuk knows no
 builders and its image is not to be had everywhere.
 """
 
@@ -14,9 +14,21 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DONE = b"done\n"
+_START = """
+import sys
+_, name, folder, parent, *search = sys.argv
+sys.path[:] = dict.fromkeys([*filter(None, sys.path), *search])
+from importlib import import_module
+from pathlib import Path
+raise SystemExit(import_module(name).main(Path(folder), int(parent)))
+"""
+_PATIENCE = 10.0  # seconds that a dismissed watchdog may take to go
 # What a dying run was starting may come up a moment after its death: look again until nothing new appears.
 _SWEEPS = 3
 
@@ -25,11 +37,11 @@ class Watchdog:
     """Start the watchdog of one run's folder, and tell it in the end that all is gone."""
 
     def __init__(self, folder: Path) -> None:
-        search = os.pathsep.join(entry for entry in sys.path if entry)
+        # Behind the interpreter's own path: pytest puts test folders first, where a `secrets.py` would stand for Python's.
+        search = [os.path.abspath(entry) for entry in sys.path if entry]  # noqa: PTH100 - a path entry may be a zip file
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest_multiarch.engine.watchdog", str(folder)],
+            [sys.executable, "-c", _START, __name__, str(folder), str(os.getpid()), *search],
             cwd="/",  # so that it keeps no folder of the user's busy
-            env={**os.environ, "PYTHONPATH": search},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -45,23 +57,25 @@ class Watchdog:
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(timeout=10)
+            self._process.wait(_PATIENCE)
 
     def abandon(self) -> None:
         """Leave it to close the book: the run could not."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
+        # It outlives this process: nobody waits for it, and Popen must not warn of that.
+        self._process.returncode = 0
 
 
-def main(folder: Path) -> int:
-    """Wait for the run to end; return at once when it says that it is done, else sweep what it left."""
+def main(folder: Path, parent: int) -> int:
+    """Wait for the run, the process ``parent``, to end; return at once when it says that it is done, else sweep what it left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    if _run_said_done(os.getppid()):
+    if _run_said_done(parent):
         return 0
     # Imported only here: the SDK takes a third of a second that a run which ends well never pays.
     from pytest_multiarch.engine.cleanup import sweep_folder
@@ -79,7 +93,8 @@ def main(folder: Path) -> int:
 def _run_said_done(parent: int) -> bool:
     """Wait for the word or for the end of the pipe.
 
-    The parent's id is looked at too: a child that the tests forked may hold the pipe open long after pytest's death.
+    The parent's id is looked at too: a child that the tests forked may hold the pipe open long after pytest's death. It was
+    given, because whoever asks may ask too late: the run can die while this process starts.
     """
     heard = b""
     while True:
@@ -91,7 +106,3 @@ def _run_said_done(parent: int) -> bool:
                 return heard.endswith(_DONE)
         elif os.getppid() != parent:
             return False
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1])))

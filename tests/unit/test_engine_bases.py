@@ -1,0 +1,281 @@
+"""Base images copied into the throwaway registry: which, for which platforms, and what a build is told of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_multiarch.engine.bases import _home, _platforms_of, _tag, copy_bases
+from pytest_multiarch.engine.dockerfile import BaseImage
+from pytest_multiarch.engine.registry import Registry
+from pytest_multiarch.engine.spec import BuildSpec
+from pytest_multiarch.errors import MultiArchError, NotInRegistry
+from pytest_multiarch.image.credentials import Credentials
+from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.image.registry import RegistryClient
+from pytest_multiarch.image.transport import Limits
+from pytest_multiarch.platforms import Platform
+from tests.unit.fake_registry import FakeRegistry
+from tests.unit.images import add_image, add_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_multiarch.engine.bases import Bases
+    from pytest_multiarch.engine.progress import Step
+
+AMD64, ARM64, ARM_V7, S390X = (
+    Platform.parse(text) for text in ("linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x")
+)
+DIGEST = "sha256:" + "ab" * 32
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def build_started(self, platform: Platform) -> None: ...
+
+    def build_step(self, platform: Platform, step: Step) -> None: ...
+
+    def build_ended(self, platform: Platform, seconds: float, *, failed: bool) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def source() -> Iterator[FakeRegistry]:
+    with FakeRegistry().running() as fake:
+        yield fake
+
+
+@pytest.fixture
+def target() -> Iterator[FakeRegistry]:
+    with FakeRegistry().running() as fake:
+        yield fake
+
+
+@pytest.fixture
+def client() -> Iterator[RegistryClient]:
+    made = RegistryClient(limits=Limits(connect=2, read=2, attempts=1))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+class Copying:
+    """Copy the bases of a Dockerfile from one registry in this process to another."""
+
+    def __init__(self, client: RegistryClient, target: FakeRegistry, listener: Listener, folder: Path) -> None:
+        self._client, self._target, self._listener, self._folder = client, target, listener, folder
+
+    def spec(self, dockerfile: str, **options: Any) -> BuildSpec:
+        (self._folder / "Dockerfile").write_text(dockerfile)
+        return BuildSpec(context=self._folder, **options)
+
+    def __call__(self, spec: BuildSpec, *platforms: Platform) -> Bases:
+        return copy_bases(
+            spec,
+            platforms,
+            source=self._client,
+            target=self._client,
+            registry=Registry(self._target.host, self._target.url, Credentials("u", "p")),
+            builders_own=AMD64,
+            listener=self._listener,
+        )
+
+
+@pytest.fixture
+def copying(client: RegistryClient, target: FakeRegistry, listener: Listener, tmp_path: Path) -> Copying:
+    return Copying(client, target, listener, tmp_path)
+
+
+def add(source: FakeRegistry, name: str, *platforms: str) -> str:
+    """Put an image for these platforms into the source registry and return its reference."""
+    add_index(source, name, "1", entries=[add_image(source, name, platform) for platform in platforms])
+    return f"{source.host}/{name}:1"
+
+
+def platforms_in(target: FakeRegistry, name: str, tag: str = "1") -> list[str]:
+    index = json.loads(target.manifests[name, tag][0])
+    return ["/".join(entry["platform"].values()) for entry in index["manifests"]]
+
+
+def digest_of(target: FakeRegistry, name: str, tag: str = "1") -> str:
+    return f"sha256:{hashlib.sha256(target.manifests[name, tag][0]).hexdigest()}"
+
+
+def home(source: FakeRegistry, name: str) -> str:
+    return f"base/{source.host.replace(':', '-')}/{name}"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([""], [AMD64, ARM64]),
+        (["$TARGETPLATFORM"], [AMD64, ARM64]),
+        (["$BUILDPLATFORM"], [S390X]),
+        (["linux/arm/v7"], [ARM_V7]),
+        (["linux/arm64/v8"], [ARM64]),
+        (["linux/$TARGETARCH"], [AMD64, ARM64, S390X]),
+        (["nonsense"], [AMD64, ARM64, S390X]),
+        (["$BUILDPLATFORM", ""], [S390X, AMD64, ARM64]),
+        (["linux/arm64", "", "linux/amd64"], [ARM64, AMD64]),
+        ([], []),
+    ],
+)
+def test_a_base_is_wanted_for_the_platforms_that_its_stages_ask_for(said: list[str], expected: list[Platform]) -> None:
+    named = [BaseImage("x", 1, platform) for platform in said] + [BaseImage("other", 9, "linux/ppc64le")]
+    assert _platforms_of("x", named, [AMD64, ARM64], S390X) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "tag"),
+    [
+        ("debian", "base/debian", "latest"),
+        ("debian:12-slim", "base/debian", "12-slim"),
+        ("docker.io/library/debian:12", "base/debian", "12"),
+        ("ghcr.io/owner/name:1", "base/ghcr.io/owner/name", "1"),
+        ("localhost:5000/a", "base/localhost-5000/a", "latest"),
+        ("localhost:5000/a:b", "base/localhost-5000/a", "b"),
+        ("[::1]:5000/a:b", "base/1-5000/a", "b"),
+        (f"debian@{DIGEST}", "base/debian", "sha256-" + "ab" * 16 + "a"),
+        (f"localhost:5000/a:b@{DIGEST}", "base/localhost-5000/a", "sha256-" + "ab" * 16 + "a"),
+        ("GCR.Example/a__b/c:B", "base/gcr.example/a__b/c", "B"),
+        ("owner/name", "base/owner/name", "latest"),
+    ],
+)
+def test_each_base_has_a_home_and_a_tag(text: str, repository: str, tag: str) -> None:
+    registry = Registry("localhost:5001", "http://127.0.0.1:5001", Credentials("u", "p"))
+    reference = Reference.parse(text)
+    found = _home(registry, reference).with_tag(_tag(reference))
+    assert (found.registry, found.repository, found.tag) == ("localhost:5001", repository, tag)
+    assert Reference.parse(str(found)) == found
+
+
+def test_bases_are_copied_for_the_platforms_of_the_run(
+    copying: Copying, source: FakeRegistry, target: FakeRegistry
+) -> None:
+    base = add(source, "debian", "linux/amd64", "linux/s390x", "linux/arm64")
+    bases = copying(copying.spec(f"FROM {base}\n"), ARM64, AMD64)
+    name = home(source, "debian")
+    assert platforms_in(target, name) == ["linux/amd64", "linux/arm64"]
+    assert bases.contexts == {base: f"docker-image://{target.host}/{name}@{digest_of(target, name)}"}
+
+
+def test_a_stage_on_the_build_platform_needs_its_base_for_that_alone(
+    copying: Copying, source: FakeRegistry, target: FakeRegistry
+) -> None:
+    tools, base = add(source, "tools", "linux/amd64", "linux/arm64"), add(source, "base", "linux/arm64", "linux/amd64")
+    copying(copying.spec(f"FROM --platform=$BUILDPLATFORM {tools} AS t\nFROM {base}\nCOPY --from=t / /\n"), ARM64)
+    assert platforms_in(target, home(source, "tools")) == ["linux/amd64"]
+    assert platforms_in(target, home(source, "base")) == ["linux/arm64"]
+
+
+def test_a_base_that_has_nothing_for_a_platform_is_that_platforms_fault_alone(
+    copying: Copying, source: FakeRegistry
+) -> None:
+    base = add(source, "debian", "linux/amd64", "linux/arm64")
+    spec = copying.spec(f"# a comment\nFROM {base}\n")
+    bases = copying(spec, AMD64, S390X)
+    assert bases.missing_for(AMD64, spec) is None
+    fault = bases.missing_for(S390X, spec)
+    assert isinstance(fault, MultiArchError)
+    assert fault.headline == (
+        f"building {spec.dockerfile_path} for linux/s390x: line 2: the base image {base} has nothing for linux/s390x"
+    )
+    assert "Of this run's platforms it has linux/amd64." in fault.hint
+
+
+def test_a_base_that_has_nothing_at_all_says_so(copying: Copying, source: FakeRegistry) -> None:
+    spec = copying.spec(f"FROM --platform=$TARGETPLATFORM {add(source, 'debian', 'linux/amd64')}\n")
+    fault = copying(spec, S390X).missing_for(S390X, spec)
+    assert fault is not None
+    assert "it has none of them" in fault.hint
+
+
+def test_a_stage_on_the_build_platform_is_no_fault_of_the_target(copying: Copying, source: FakeRegistry) -> None:
+    tools = add(source, "tools", "linux/amd64")
+    spec = copying.spec(f"FROM --platform=$BUILDPLATFORM {tools}\n")
+    assert copying(spec, S390X).missing_for(S390X, spec) is None
+
+
+def test_what_cannot_be_copied_is_left_to_the_builder(
+    copying: Copying, source: FakeRegistry, listener: Listener
+) -> None:
+    base = add(source, "debian", "linux/amd64")
+    bases = copying(copying.spec(f"FROM {source.host}/nowhere:1 AS x\nFROM {base}\n"), AMD64)
+    assert list(bases.contexts) == [base]
+    (note,) = listener.notes
+    assert note.startswith(f"{source.host}/nowhere:1 is left for the builder to fetch: ")
+
+
+def test_what_is_no_reference_is_left_to_the_builder_without_a_word(copying: Copying, listener: Listener) -> None:
+    assert copying(copying.spec("FROM debian:\nFROM Not/Valid\n"), AMD64).contexts == {}
+    assert listener.notes == []
+
+
+def test_an_image_that_was_asked_for_has_to_be_there(copying: Copying, source: FakeRegistry) -> None:
+    with pytest.raises(NotInRegistry):
+        copying(copying.spec("FROM scratch\n", base_images=(f"{source.host}/nowhere:1",)), AMD64)
+
+
+def test_an_image_that_was_asked_for_is_copied_for_all_platforms(
+    copying: Copying, source: FakeRegistry, target: FakeRegistry
+) -> None:
+    extra = add(source, "extra", "linux/amd64", "linux/arm64", "linux/s390x")
+    spec = copying.spec("FROM scratch\n", base_images=(extra,))
+    bases = copying(spec, AMD64, S390X)
+    assert list(bases.contexts) == [extra]
+    assert platforms_in(target, home(source, "extra")) == ["linux/amd64", "linux/s390x"]
+    assert bases.missing_for(S390X, spec) is None
+
+
+def test_what_the_user_has_named_is_not_copied(copying: Copying, source: FakeRegistry) -> None:
+    base = add(source, "debian", "linux/amd64")
+    spec = copying.spec(f"FROM {base}\n", contexts={base: "docker-image://mine"})
+    assert copying(spec, AMD64).contexts == {}
+    assert source.asked("GET") == []
+
+
+def test_build_arguments_decide_what_is_copied(copying: Copying, source: FakeRegistry) -> None:
+    base, other = add(source, "debian", "linux/amd64"), add(source, "other", "linux/amd64")
+    spec = copying.spec(f"ARG BASE={base}\nFROM $BASE\n", args={"BASE": other})
+    assert list(copying(spec, AMD64).contexts) == [other]
+
+
+def test_an_image_that_is_named_twice_is_copied_once(copying: Copying, source: FakeRegistry) -> None:
+    base = add(source, "debian", "linux/amd64")
+    bases = copying(copying.spec(f"FROM {base}\nFROM {base}\nCOPY --from={base} / /\n", base_images=(base,)), AMD64)
+    assert list(bases.contexts) == [base]
+    assert len(source.asked("GET", "/manifests/1")) == 1
+
+
+def test_a_copy_for_other_platforms_does_not_take_the_place_of_the_first(
+    copying: Copying, source: FakeRegistry, target: FakeRegistry
+) -> None:
+    base = add(source, "debian", "linux/amd64", "linux/arm64")
+    spec = copying.spec(f"FROM {base}\n")
+    first, second = copying(spec, AMD64), copying(spec, ARM64)
+    for bases, platform in ((first, "linux/amd64"), (second, "linux/arm64")):
+        reference = Reference.parse(bases.contexts[base].removeprefix("docker-image://"))
+        assert platforms_in(target, reference.repository, reference.digest) == [platform]
+
+
+def test_one_tag_pinned_to_two_digests_is_two_images(copying: Copying, source: FakeRegistry) -> None:
+    names = [
+        f"{source.host}/app:1@{add_image(source, 'app', platform)['digest']}"
+        for platform in ("linux/amd64", "linux/arm64")
+    ]
+    bases = copying(copying.spec("".join(f"FROM {name}\n" for name in names)), AMD64)
+    assert list(bases.contexts) == names
+    assert len(set(bases.contexts.values())) == 2

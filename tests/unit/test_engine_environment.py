@@ -1,0 +1,510 @@
+"""The one owner: each thing made once and at its first use, all of it closed, in order. What it starts is stood in for."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pytest
+
+from pytest_multiarch.engine import builder as buildx
+from pytest_multiarch.engine import environment as module
+from pytest_multiarch.engine.bases import Bases
+from pytest_multiarch.engine.builder import Builder, BuiltPlatform, ImageUnavailable
+from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.environment import Environment
+from pytest_multiarch.engine.options import EngineOptions, Node
+from pytest_multiarch.engine.registry import Registry
+from pytest_multiarch.engine.spec import BuildSpec
+from pytest_multiarch.errors import (
+    BuildError,
+    EngineError,
+    EngineUnavailable,
+    InvalidReference,
+    MultiArchError,
+    UsageProblem,
+)
+from pytest_multiarch.image.credentials import Credentials
+from pytest_multiarch.platforms import Platform
+from tests.unit.processes import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from pytest_multiarch.engine.ledger import Ledger
+    from pytest_multiarch.engine.progress import Step
+
+T = TypeVar("T")
+AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
+REGISTRY = Registry("localhost:5001", "http://127.0.0.1:5001", Credentials("u", "p"))
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def build_started(self, platform: Platform) -> None: ...
+
+    def build_step(self, platform: Platform, step: Step) -> None: ...
+
+    def build_ended(self, platform: Platform, seconds: float, *, failed: bool) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def wait(self, future: Future[T]) -> T:
+        return future.result(20)
+
+
+class World:
+    """Stand in for all that an environment starts, and note the order in which it does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[str] = []
+        self.lock = threading.Lock()
+        self.store = "containerd"
+        self.problems: list[str] = []
+        self.left_behind: list[str] = []
+        self.engine_error: Exception | None = None
+        self.registry_error: Exception | None = None
+        self.builder_error: Exception | None = None
+        self.bases = Bases({}, {}, {})
+        self.build: Callable[[Platform, dict[str, Any]], None] = lambda platform, options: None
+        self.builds: list[tuple[Builder, BuildSpec, Platform, dict[str, Any]]] = []
+        self.ledger: Ledger | None = None
+        self.nodes: object = None
+        monkeypatch.setattr(Engine, "connect", self._connect)
+        monkeypatch.setattr(Engine, "at", self._at)
+        monkeypatch.setattr(module, "sweep_abandoned", self._sweep)
+        monkeypatch.setattr(module, "Watchdog", self._watchdog)
+        monkeypatch.setattr(module, "container_class", lambda: None)
+        monkeypatch.setattr(module, "start_registry", self._start_registry)
+        monkeypatch.setattr(module, "copy_bases", self._copy_bases)
+        monkeypatch.setattr(module, "close_book", self._close_book)
+        monkeypatch.setattr(buildx, "create_builder", self._create_builder)
+        monkeypatch.setattr(buildx, "daemon_builder", lambda book, environ: Builder("default", "docker", {}))
+        monkeypatch.setattr(buildx, "existing_builder", lambda name, book, environ: Builder(name, "other", {}))
+        monkeypatch.setattr(buildx, "build_platform", self._build_platform)
+        monkeypatch.setattr(buildx, "buildx_version", lambda environ: self.note("buildx asked"))
+        monkeypatch.setattr(buildx, "find_builder", lambda name, environ: self.note(f"builder {name} looked for"))
+
+    def note(self, event: str) -> None:
+        with self.lock:
+            self.events.append(event)
+
+    def count(self, event: str) -> int:
+        return self.events.count(event)
+
+    def _engine(self, endpoint: str) -> Engine:
+        facts = SimpleNamespace(store=self.store, mirrors=("https://mirror",), platform=AMD64)
+        close = lambda: self.note(f"engine {endpoint} closed".replace("  ", " "))  # noqa: E731
+        return cast("Engine", SimpleNamespace(environ={}, facts=facts, endpoint=endpoint, close=close))
+
+    def _connect(self) -> Engine:
+        self.note("engine connected")
+        if self.engine_error is not None:
+            raise self.engine_error
+        return self._engine("")
+
+    def _at(self, endpoint: str) -> Engine:
+        self.note(f"engine {endpoint} connected")
+        return self._engine(endpoint)
+
+    def _sweep(self) -> list[str]:
+        self.note("dead runs swept")
+        return self.left_behind
+
+    def _watchdog(self, folder: Path) -> Any:
+        assert (folder / "owner.json").exists()
+        self.note("watchdog started")
+        return SimpleNamespace(
+            dismiss=lambda: self.note("watchdog dismissed"), abandon=lambda: self.note("watchdog left to it")
+        )
+
+    def _start_registry(self, engine: Engine, ledger: Ledger, *, image: str, port: int | None) -> Registry:
+        self.note("registry started")
+        self.ledger = ledger
+        if self.registry_error is not None:
+            raise self.registry_error
+        return REGISTRY
+
+    def _create_builder(self, engine: Engine, ledger: Ledger, environ: object, **options: Any) -> Builder:
+        self.note("builder started")
+        self.nodes = options["nodes"]
+        if self.builder_error is not None:
+            raise self.builder_error
+        return Builder("throwaway", "docker-container", {})
+
+    def _copy_bases(self, spec: BuildSpec, platforms: object, **options: Any) -> Bases:
+        self.note("bases copied")
+        return self.bases
+
+    def _build_platform(self, builder: Builder, spec: BuildSpec, platform: Platform, **options: Any) -> BuiltPlatform:
+        self.note(f"{platform} built")
+        with self.lock:
+            self.builds.append((builder, spec, platform, options))
+        self.build(platform, options)
+        return BuiltPlatform(platform, "sha256:" + "1" * 64, 1.0)
+
+    def _close_book(self, engine: Engine, ledger: Ledger) -> list[str]:
+        self.note("book closed")
+        ledger.remove_folder()
+        return self.problems
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker-config"))
+    return World(monkeypatch)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def make(world: World, listener: Listener) -> Iterator[Callable[..., Environment]]:
+    made = []
+
+    def make_environment(**options: Any) -> Environment:
+        defaults: dict[str, Any] = {
+            "builder": "auto",
+            "mirrors": (),
+            "registry_image": "registry:2",
+            "registry_port": None,
+            "buildkit_image": "moby/buildkit",
+            "build_timeout": 60.0,
+            "command_timeout": 60.0,
+        }
+        made.append(Environment(EngineOptions(**{**defaults, **options}), listener, lambda result: None))
+        return made[-1]
+
+    yield make_environment
+    for environment in made:
+        environment.close()
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> BuildSpec:
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    return BuildSpec(context=folder)
+
+
+def together(count: int, call: Callable[[], T]) -> list[T]:
+    """Call from several threads at the same moment and return what each of them got."""
+    barrier = threading.Barrier(count)
+
+    def meet() -> T:
+        barrier.wait(10)
+        return call()
+
+    with ThreadPoolExecutor(count) as pool:
+        return [future.result(20) for future in [pool.submit(meet) for _ in range(count)]]
+
+
+def test_an_environment_that_is_not_used_starts_nothing(make: Callable[..., Environment], world: World) -> None:
+    environment = make()
+    assert environment.close() == []
+    assert environment.close() == []
+    assert world.events == []
+
+
+def test_the_daemon_is_connected_to_once(make: Callable[..., Environment], world: World) -> None:
+    environment = make()
+    engines = together(8, environment.engine)
+    assert all(engine is engines[0] for engine in engines)
+    assert world.count("engine connected") == 1
+
+
+def test_a_daemon_that_did_not_answer_is_asked_again(make: Callable[..., Environment], world: World) -> None:
+    environment = make()
+    world.engine_error = EngineUnavailable("connecting")
+    with pytest.raises(EngineUnavailable):
+        environment.engine()
+    world.engine_error = None
+    environment.engine()
+    assert world.count("engine connected") == 2
+
+
+@pytest.mark.parametrize(("thing", "event"), [("registry", "registry started"), ("builder", "builder started")])
+def test_registry_and_builder_are_started_once(
+    make: Callable[..., Environment], world: World, thing: str, event: str
+) -> None:
+    environment = make()
+    found = together(8, getattr(environment, thing))
+    assert all(one is found[0] for one in found)
+    assert world.count(event) == 1
+    assert world.count("watchdog started") == 1
+
+
+def test_the_book_is_open_and_watched_before_anything_is_started(
+    make: Callable[..., Environment], world: World
+) -> None:
+    make().registry()
+    assert world.events == ["engine connected", "dead runs swept", "watchdog started", "registry started"]
+
+
+def test_what_an_earlier_run_left_is_told(make: Callable[..., Environment], world: World, listener: Listener) -> None:
+    world.left_behind = ["removing the container x: busy"]
+    make().registry()
+    assert listener.notes == ["cleaning up after an earlier run: removing the container x: busy"]
+
+
+def test_a_registry_that_does_not_start_is_tried_once_and_fails_whoever_needs_it(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    environment = make()
+    world.registry_error = EngineError("starting the registry", "no space")
+    for call in (environment.registry, environment.registry, lambda: environment.build(spec, [AMD64])):
+        with pytest.raises(EngineError, match="no space"):
+            call()
+    assert world.count("registry started") == 1
+
+
+def test_equal_specifications_are_built_once(make: Callable[..., Environment], world: World, spec: BuildSpec) -> None:
+    environment = make()
+    images = together(6, lambda: environment.build(spec, [AMD64, ARM64]))
+    assert all(image is images[0] for image in images)
+    assert environment.build(BuildSpec(context=spec.context), (AMD64, ARM64)) is images[0]
+    wait_until(lambda: len(world.builds) == 2)
+    assert environment.close() == []
+    assert world.count("linux/amd64 built") == world.count("linux/arm64 built") == 1
+    assert world.count("bases copied") == 1
+
+
+def test_other_specifications_and_other_platforms_are_other_images(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    environment = make()
+    one = environment.build(spec, [AMD64])
+    assert environment.build(spec, [ARM64]) is not one
+    assert environment.build(BuildSpec(context=spec.context, target="x"), [AMD64]) is not one
+    wait_until(lambda: len(world.builds) == 3)
+    names = {options["name"] for _, _, _, options in world.builds}
+    assert len(names) == 3
+    assert all(name.startswith("localhost:5001/context-") for name in names)
+    assert world.count("builder started") == 1
+
+
+def test_each_platform_is_built_on_its_own(make: Callable[..., Environment], world: World, spec: BuildSpec) -> None:
+    side_by_side = threading.Barrier(2)
+
+    def build(platform: Platform, options: dict[str, Any]) -> None:
+        side_by_side.wait(10)
+        if platform == ARM64:
+            raise BuildError("building", "arm64 broke")
+
+    world.build = build
+    world.bases = Bases({"debian": "docker-image://copy"}, {}, {})
+    environment = make()
+    image = environment.build(spec, [AMD64, ARM64])
+    with pytest.raises(BuildError, match="arm64 broke"):
+        image.platform(ARM64)
+    with pytest.raises(BuildError, match="arm64 broke"):
+        image.image()
+    builder, built, _, options = world.builds[0]
+    assert (builder.name, built) == ("throwaway", spec)
+    assert options["contexts"] == {"debian": "docker-image://copy"}
+    assert options["limit"] == 60
+    assert (options["docker_config"] / "config.json").exists()
+    assert world.count("linux/amd64 built") == 1
+
+
+def test_a_platform_that_was_not_asked_for_is_told(
+    make: Callable[..., Environment], spec: BuildSpec, world: World
+) -> None:
+    with pytest.raises(BuildError, match="this run builds linux/amd64") as caught:
+        make().build(spec, [AMD64]).platform(ARM64)
+    assert "--multiarch-platforms" in caught.value.hint
+
+
+def test_a_platform_without_a_base_is_not_built(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    class NothingForArm(Bases):
+        def missing_for(self, platform: Platform, spec: BuildSpec) -> MultiArchError | None:
+            return MultiArchError("building", "line 1: no base") if platform == ARM64 else None
+
+    world.bases = NothingForArm({}, {}, {})
+    environment = make()
+    image = environment.build(spec, [AMD64, ARM64])
+    with pytest.raises(MultiArchError, match="line 1: no base"):
+        image.platform(ARM64)
+    wait_until(lambda: world.builds)
+    environment.close()
+    assert [platform for _, _, platform, _ in world.builds] == [AMD64]
+
+
+def test_a_missing_context_starts_nothing(make: Callable[..., Environment], world: World, tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem):
+        make().build(BuildSpec(context=tmp_path / "nowhere"), [AMD64])
+    assert world.events == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "name", "started"),
+    [("auto", "throwaway", 1), ("container", "throwaway", 1), ("docker", "default", 0), ("mine", "mine", 0)],
+)
+def test_the_builder_is_the_one_that_was_chosen(
+    make: Callable[..., Environment], world: World, choice: str, name: str, started: int
+) -> None:
+    assert make(builder=choice).builder().name == name
+    assert world.count("builder started") == started
+
+
+def test_without_the_buildkit_image_the_daemons_own_builds_and_the_user_is_told(
+    make: Callable[..., Environment], world: World, listener: Listener
+) -> None:
+    world.builder_error = ImageUnavailable("starting a builder", "no such host")
+    assert make().builder().name == "default"
+    assert listener.notes == ["the daemon's own BuildKit builds instead: moby/buildkit cannot be had (no such host)"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "store", "error"),
+    [
+        ("container", "containerd", ImageUnavailable("starting", "no such host")),
+        ("auto", "classic", ImageUnavailable("starting", "no such host")),
+        ("auto", "containerd", BuildError("starting", "no such network")),
+    ],
+)
+def test_nothing_else_makes_the_daemons_own_build(
+    make: Callable[..., Environment], world: World, choice: str, store: str, error: Exception
+) -> None:
+    world.builder_error, world.store = error, store
+    with pytest.raises(type(error)):
+        make(builder=choice).builder()
+
+
+def test_what_the_daemons_own_buildkit_keeps_stands_in_the_book(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    found: list[str] = []
+
+    def look(platform: Platform, options: dict[str, Any]) -> None:
+        assert world.ledger is not None
+        found.extend(owned.name for owned in world.ledger.entries())
+
+    world.build = look
+    environment = make(builder="docker")
+    environment.build(spec, [ARM64])
+    wait_until(lambda: found)
+    assert found == ["localhost:5001/context-0:linux-arm64"]
+
+
+def test_closing_goes_backwards_and_only_once(make: Callable[..., Environment], world: World, spec: BuildSpec) -> None:
+    environment = make(nodes=(Node(ARM64, "ssh://pi"),))
+    environment.engine_for(ARM64)
+    environment.build(spec, [AMD64])
+    before = len(world.events)
+    assert environment.close() == []
+    closing = [event for event in world.events[before:] if "clos" in event or "watchdog" in event]
+    assert closing == ["book closed", "watchdog dismissed", "engine ssh://pi closed", "engine closed"]
+    assert environment.close() == []
+    assert world.count("book closed") == 1
+
+
+def test_what_could_not_be_removed_is_told_and_left_to_the_watchdog(
+    make: Callable[..., Environment], world: World
+) -> None:
+    world.problems = ["removing the volume v: busy"]
+    environment = make()
+    environment.registry()
+    assert environment.close() == ["removing the volume v: busy"]
+    assert world.events[-3:] == ["book closed", "watchdog left to it", "engine closed"]
+
+
+def test_closing_ends_builds_before_it_removes_what_they_use(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    building = threading.Event()
+
+    def build(platform: Platform, options: dict[str, Any]) -> None:
+        building.set()
+        assert options["stopping"].wait(20)
+        world.note("build ended")
+        raise BuildError("building", "stopped")
+
+    world.build = build
+    environment = make()
+    environment.build(spec, [AMD64])
+    assert building.wait(10)
+    environment.close()
+    assert world.events.index("build ended") < world.events.index("book closed")
+
+
+def test_a_published_image_takes_no_daemon(make: Callable[..., Environment], world: World) -> None:
+    world.engine_error = EngineUnavailable("connecting")
+    environment = make()
+    image = environment.published("localhost:5001/app:1")
+    assert environment.published("localhost:5001/app:1") is image
+    assert environment.published("localhost:5001/app:2") is not image
+    assert world.count("watchdog started") == 0
+
+
+def test_a_published_image_is_the_same_however_it_is_written(make: Callable[..., Environment], world: World) -> None:
+    environment = make()
+    assert environment.published("debian:12") is environment.published("docker.io/library/debian:12")
+
+
+def test_what_is_no_reference_is_refused(make: Callable[..., Environment]) -> None:
+    with pytest.raises(InvalidReference):
+        make().published("Not/A Reference")
+
+
+def test_a_node_runs_its_platform_and_builds_it(make: Callable[..., Environment], world: World) -> None:
+    node = Node(ARM64, "ssh://pi")
+    environment = make(nodes=(node,))
+    assert [engine.endpoint for engine in together(4, lambda: environment.engine_for(ARM64))] == ["ssh://pi"] * 4
+    assert environment.engine_for(AMD64) is environment.engine()
+    environment.builder()
+    assert world.nodes == [(node, environment.engine_for(ARM64))]
+    assert world.count("engine ssh://pi connected") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "builds", "runs", "expected"),
+    [
+        ({}, False, False, []),
+        ({}, False, True, ["engine connected"]),
+        ({}, True, True, ["engine connected", "buildx asked"]),
+        ({"builder": "mine"}, True, False, ["engine connected", "buildx asked", "builder mine looked for"]),
+        ({"builder": "docker"}, True, False, ["engine connected", "buildx asked"]),
+        (
+            {"nodes": (Node(ARM64, "ssh://pi"),)},
+            True,
+            False,
+            ["engine connected", "buildx asked", "engine ssh://pi connected"],
+        ),
+    ],
+)
+def test_what_a_run_needs_is_looked_for_and_nothing_is_started(
+    make: Callable[..., Environment],
+    world: World,
+    options: dict[str, Any],
+    builds: bool,
+    runs: bool,
+    expected: list[str],
+) -> None:
+    make(**options).check(builds=builds, runs=runs)
+    assert world.events == expected
+
+
+def test_a_port_that_is_taken_is_told_before_the_first_test(make: Callable[..., Environment], world: World) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageProblem, match=rf"binding the registry to 127\.0\.0\.1:{port}"):
+            make(registry_port=port).check(builds=True, runs=True)

@@ -1,0 +1,216 @@
+"""What runs of an image: pulled once and by digest, one warm container per platform, fresh ones that go again."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.ledger import Ledger, Owned
+from pytest_multiarch.engine.running import Running
+from pytest_multiarch.errors import EngineError
+from pytest_multiarch.image.credentials import Credentials
+from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.platforms import Platform
+from tests.unit.fake_engine_api import Answer, FakeEngineApi, Hijack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.results import CommandResult
+
+AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker-config"))
+
+
+class Daemon(FakeEngineApi):
+    """A daemon that has what it has pulled, and whose containers print a word and end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: set[str] = set()
+        self.on("POST", "/images/create", self._pull)
+        self.on("GET", "/images/.*/json", self._look)
+        self.on("POST", "/containers/create", Answer(201, json={"Id": "c0ffee"}))
+        self.on("POST", "/containers/[^/]+/start", Answer(204))
+        self.on("POST", "/containers/[^/]+/attach", Hijack(lambda: iter([(1, b"word")])))
+        self.on("POST", "/containers/[^/]+/wait", Answer(json={"StatusCode": 0}))
+        self.on("GET", "/containers/[^/]+/json", Answer(json={"State": {"Running": True, "ExitCode": 0}}))
+
+    def _pull(self) -> Answer:
+        query = self.asked("POST", "/images/create")[-1].query
+        self.images.add(f"{query['fromImage'][0]}@{query['tag'][0]}")
+        return Answer(chunks=[b'{"status": "done"}\r\n'])
+
+    def _look(self) -> Answer:
+        name = self.asked("GET", "/images/.*/json")[-1].path[len("/images/") : -len("/json")]
+        return (
+            Answer(json={"Id": "x"}) if name in self.images else Answer(404, json={"message": f"No such image: {name}"})
+        )
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    fake = Daemon()
+    with fake.running():
+        yield fake
+
+
+@pytest.fixture
+def engine(daemon: Daemon) -> Iterator[Engine]:
+    connected = Engine.connect({"DOCKER_HOST": daemon.url})
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger.open_new({})
+
+
+@pytest.fixture
+def results() -> list[CommandResult]:
+    return []
+
+
+@pytest.fixture
+def running(engine: Engine, ledger: Ledger, results: list[CommandResult]) -> Running:
+    return Running(
+        lambda platform: engine, ledger, credentials=Credentials("me", "p"), limit=20, on_result=results.append
+    )
+
+
+def image(platform: Platform) -> PlatformImage:
+    digest = "sha256:" + ("a" if platform == AMD64 else "b") * 64
+    reference = Reference.parse(f"localhost:5001/app@{digest}")
+    return cast("PlatformImage", SimpleNamespace(reference=reference, platform=platform, digest=digest))
+
+
+def name_of(one: PlatformImage) -> str:
+    return str(one.reference)
+
+
+def test_a_run_gives_its_result_to_the_caller_and_to_whoever_listens(
+    running: Running, results: list[CommandResult]
+) -> None:
+    result = running.run(image(ARM64), ["echo"])
+    assert (result.stdout, result.platform) == ("word", ARM64)
+    assert results == [result]
+
+
+def test_an_image_is_pulled_once_and_by_the_digest_of_its_platform(running: Running, daemon: Daemon) -> None:
+    for _ in range(2):
+        running.run(image(ARM64))
+        running.run(image(AMD64))
+    pulls = daemon.asked("POST", "/images/create")
+    assert [(pull.query["tag"][0][:9], pull.query["platform"][0]) for pull in pulls] == [
+        ("sha256:bb", "linux/arm64"),
+        ("sha256:aa", "linux/amd64"),
+    ]
+    created = daemon.asked("POST", "/containers/create")
+    assert [one.body["Image"] for one in created] == [name_of(image(platform)) for platform in (ARM64, AMD64)] * 2
+
+
+def test_a_pulled_image_stands_in_the_book_unless_it_was_there(
+    running: Running, daemon: Daemon, ledger: Ledger
+) -> None:
+    daemon.images.add(name_of(image(AMD64)))
+    running.run(image(AMD64))
+    running.run(image(ARM64))
+    assert ledger.entries() == (Owned("image", name_of(image(ARM64))),)
+
+
+def test_an_image_that_is_there_is_still_pulled_once(running: Running, daemon: Daemon) -> None:
+    # On the classic store another platform may lie under that name.
+    daemon.images.add(name_of(image(ARM64)))
+    running.run(image(ARM64))
+    running.run(image(ARM64))
+    assert len(daemon.asked("POST", "/images/create")) == 1
+
+
+def test_an_image_that_somebody_removed_is_pulled_again(running: Running, daemon: Daemon) -> None:
+    running.run(image(ARM64))
+    daemon.images.clear()
+    running.run(image(ARM64))
+    assert len(daemon.asked("POST", "/images/create")) == 2
+
+
+def test_a_pull_that_fails_runs_nothing(running: Running, daemon: Daemon) -> None:
+    daemon.on("POST", "/images/create", Answer(chunks=[b'{"error": "no match for platform"}\r\n']))
+    with pytest.raises(EngineError, match="no match for platform"):
+        running.run(image(ARM64))
+    assert daemon.asked("POST", "/containers/create") == []
+
+
+def test_there_is_one_warm_container_per_platform_however_many_ask(running: Running, daemon: Daemon) -> None:
+    barrier = threading.Barrier(6)
+
+    def ask(platform: Platform) -> str:
+        barrier.wait(10)
+        return running.warm_container(image(platform)).name
+
+    with ThreadPoolExecutor(6) as pool:
+        names = list(pool.map(ask, [AMD64, ARM64] * 3, timeout=20))
+    assert len(set(names)) == 2
+    assert names[0::2] == [names[0]] * 3
+    assert len(daemon.asked("POST", "/containers/create")) == 2
+    assert daemon.deleted == []
+
+
+def test_a_warm_container_that_did_not_start_is_tried_again(running: Running, daemon: Daemon) -> None:
+    daemon.on("POST", "/containers/[^/]+/start", Answer(500, json={"message": "no"}), Answer(204))
+    with pytest.raises(EngineError):
+        running.warm_container(image(ARM64))
+    assert running.warm_container(image(ARM64)).platform == ARM64
+
+
+def test_a_fresh_container_is_the_callers_own_and_goes_at_the_end(
+    running: Running, daemon: Daemon, ledger: Ledger
+) -> None:
+    with running.fresh_container(image(ARM64)) as first, running.fresh_container(image(ARM64)) as second:
+        assert first.name != second.name
+        assert daemon.deleted == []
+        assert Owned("container", first.name) in ledger.entries()
+    assert daemon.deleted == [f"/containers/{second.name}", f"/containers/{first.name}"]
+    assert {owned.kind for owned in ledger.entries()} == {"image"}
+
+
+def test_a_fresh_container_goes_also_when_the_test_fails(running: Running, daemon: Daemon) -> None:
+    with pytest.raises(ZeroDivisionError), running.fresh_container(image(ARM64)):
+        raise ZeroDivisionError
+    assert len(daemon.deleted) == 1
+
+
+def test_each_platform_runs_on_its_own_daemon(
+    engine: Engine, daemon: Daemon, ledger: Ledger, results: list[CommandResult]
+) -> None:
+    node = Daemon()
+    with node.running():
+        there = Engine.at(node.url)
+        running = Running(
+            lambda platform: there if platform == ARM64 else engine,
+            ledger,
+            credentials=None,
+            limit=20,
+            on_result=results.append,
+        )
+        running.run(image(AMD64))
+        with running.fresh_container(image(ARM64)) as container:
+            assert Owned("container", container.name, node.url) in ledger.entries()
+        there.close()
+    assert node.deleted == [f"/containers/{container.name}"]
+    assert [one.query["platform"] for one in daemon.asked("POST", "/containers/create")] == [["linux/amd64"]]
+    assert [one.query["platform"] for one in node.asked("POST", "/containers/create")] == [["linux/arm64"]]
+    assert Owned("image", name_of(image(ARM64)), node.url) in ledger.entries()
