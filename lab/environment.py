@@ -54,8 +54,19 @@ def become(command: Sequence[str]) -> int:
 def inside(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Return the environment variables of a process in a virtual environment."""
     kept = {key: value for key, value in environ.items() if key != "PYTHONHOME"}
-    path = os.pathsep.join(filter(None, [str(folder / "bin"), environ.get("PATH", os.defpath)]))
+    others = [str(path) for path in pyenv_folders(environ)]
+    path = os.pathsep.join(filter(None, [str(folder / "bin"), environ.get("PATH", os.defpath), *others]))
     return {**kept, "PATH": path, "VIRTUAL_ENV": str(folder)}
+
+
+def pyenv_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Return where pyenv keeps the Pythons that it has installed, the newest first.
+
+    They go last on ``PATH``, for tox: of pyenv's own entries there, only those that are switched on can be run.
+    """
+    root = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = [path for path in root.glob("versions/3.*/bin") if path.parent.name.replace(".", "").isdigit()]
+    return sorted(found, key=lambda path: [int(part) for part in path.parent.name.split(".")], reverse=True)
 
 
 def fingerprint(project: Path = PROJECT) -> str:

@@ -67,7 +67,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove all that was started, where the session's end did not get to it."""
     from pytest_multiarch.plugin.state import State
 
-    State.of(config).close()
+    state = State.of_any(config)
+    if state is not None:
+        state.close()
 
 
 @pytest.hookimpl(trylast=True)
@@ -75,7 +77,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove all that was started, before the summary is printed."""
     from pytest_multiarch.plugin.state import State
 
-    State.of(session.config).close()
+    state = State.of_any(session.config)
+    if state is not None and not state.close() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -94,24 +98,47 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     pytest shares a session's fixtures between tests only where all have the same parameters in the same order; what a marker
     excludes is deselected afterwards.
     """
-    if "target_platform" not in metafunc.fixturenames:
-        return
-    from pytest_multiarch.plugin.selection import is_parametrized_by_user
+    from pytest_multiarch.errors import UsageProblem
+    from pytest_multiarch.plugin.selection import is_parametrized_by_user, overriding_build
     from pytest_multiarch.plugin.state import State
 
-    if is_parametrized_by_user(metafunc):
+    override = overriding_build(metafunc)
+    if override is not None:
+        # Else a session's image would be that of the first test which asks for it, whatever another folder's conftest says.
+        metafunc.parametrize("_multiarch_source", [override], indirect=True, scope="session", ids=[pytest.HIDDEN_PARAM])
+    if "target_platform" not in metafunc.fixturenames or is_parametrized_by_user(metafunc):
         return
-    platforms = State.of(metafunc.config).checked_settings().platforms
-    metafunc.parametrize(
-        "target_platform", platforms, ids=[str(platform) for platform in platforms], indirect=True, scope="session"
-    )
+    try:
+        platforms = State.of(metafunc.config).settings.platforms
+    except UsageProblem:
+        platforms = ()  # Raised here, it would be one module's collection error: the end of the collection tells it.
+    metafunc.parametrize("target_platform", platforms, indirect=True, scope="session")
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name a test's platform as everybody does: `test_x[linux/arm64]`."""
+    if argname != "target_platform":
+        return None
+    from pytest_multiarch.platforms import Platform
+
+    return str(val) if isinstance(val, Platform) else None
+
+
+# Last, so that a marker counts only on a test that is still selected.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what `@pytest.mark.platforms` excludes."""
-    from pytest_multiarch.plugin.selection import split_by_marker
+    """Deselect what `@pytest.mark.platforms` excludes, and refuse tests whose platforms cannot be said."""
+    from pytest_multiarch.errors import UsageProblem
+    from pytest_multiarch.plugin.selection import needs, split_by_marker
+    from pytest_multiarch.plugin.state import State
 
-    kept, dropped = split_by_marker(items)
+    state = State.of(config)
+    wanting = [item for item in items if needs([item]).platforms]
+    try:
+        _ = state.settings if wanting else None
+    except UsageProblem as problem:
+        state.refuse(problem, wanting)
+    kept, dropped = split_by_marker(items, state.refuse)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -119,11 +146,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Say which platform is tested where the user named none."""
+    from pytest_multiarch.errors import UsageProblem
     from pytest_multiarch.plugin.selection import needs
     from pytest_multiarch.plugin.state import State
 
-    if not needs(items).platforms or State.of(config).checked_settings().platforms_given:
-        return []
+    try:
+        if not needs(items).platforms or State.of(config).settings.platforms_given:
+            return []
+    except UsageProblem:
+        return []  # already told: pytest comes here after an error, too
     platforms = ", ".join(map(str, State.of(config).settings.platforms))
     return [f"multiarch: {platforms}, this machine's own (choose others with --multiarch-platforms)"]
 
@@ -131,14 +162,17 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Check, once collection has shown what is needed, that it is there: before the first test, and never for --collect-only."""
-    if session.config.option.collectonly or session.testsfailed:
+    option = session.config.option
+    if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
         return
     from pytest_multiarch.plugin.selection import needs
     from pytest_multiarch.plugin.state import State
 
-    wanted = needs(getattr(session, "items", []))
+    # Empty in pytest-xdist's controller, which runs no tests itself.
+    items = getattr(session, "items", [])
+    wanted = needs(items)
     if wanted.anything:
-        State.of(session.config).preflight(wanted)
+        State.of(session.config).preflight(wanted, [item for item in items if needs([item]).anything])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -146,7 +180,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Start the item's own list of commands."""
     from pytest_multiarch.plugin.state import State
 
-    State.of(item.config).commands.start(item.nodeid)
+    state = State.of(item.config)
+    state.commands.start(item.nodeid)
+    state.raise_for(item)
 
 
 @pytest.hookimpl(wrapper=True)

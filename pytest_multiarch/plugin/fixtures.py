@@ -92,8 +92,16 @@ def multiarch_image_factory(
 @pytest.fixture(scope="session")
 def target_platform(request: pytest.FixtureRequest) -> Platform:
     """Return the platform of this test; tests that use it run once per platform."""
+    from pytest_multiarch.errors import UsageProblem
     from pytest_multiarch.platforms import Platform
 
+    if not hasattr(request, "param"):
+        raise UsageProblem(
+            "choosing the platform of this test",
+            "pytest could not see that the test runs once per platform",
+            "Name target_platform, or a fixture that uses it, among the arguments of a test function: getfixturevalue and "
+            "methods of unittest.TestCase come too late for that.",
+        )
     # A test that parametrizes this fixture itself may write platforms as text.
     param = request.param
     return param if isinstance(param, Platform) else Platform.parse(str(param))

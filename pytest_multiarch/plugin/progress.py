@@ -41,7 +41,8 @@ class Progress:
     def __init__(self, config: pytest.Config) -> None:
         self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
         self._capture: Any = config.pluginmanager.getplugin("capturemanager")
-        if config.option.verbose < 0:
+        # -p no:terminal takes the option away as well.
+        if config.getoption("verbose", 0) < 0:
             self._reporter = None
         # `isatty` also answers for --color and a redirected output: escape codes are for real terminals only.
         self._live = bool(self._reporter is not None and self._reporter.isatty)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multiarch.errors import InvalidPlatform
+from pytest_multiarch.errors import InvalidPlatform, UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_multiarch.platforms import Platform
 
+_PER_PLATFORM_FIXTURES = frozenset({"platform_image", "platform_container", "fresh_container"})
 _PLATFORM_FIXTURES = frozenset({"multiarch_platforms", "target_platform"})
 _READING_FIXTURES = frozenset({"multiarch_image", "multiarch_image_factory", "platform_image"})
 _BUILDING_FIXTURES = frozenset({"multiarch_registry", "multiarch_builder"})
@@ -41,8 +42,13 @@ class Needs:
 def needs(items: Sequence[pytest.Item]) -> Needs:
     """Return what these tests ask for, from the names of their fixtures."""
     names: set[str] = set()
+    default_build = False
     for item in items:
-        names.update(getattr(item, "fixturenames", ()))
+        default_build = default_build or _builds_default(item)
+        own = set(getattr(item, "fixturenames", ()))
+        if isinstance(_given_platform(item), str):
+            own.discard("target_platform")  # the test's own, see `is_parametrized_by_user`
+        names |= own
     image = bool(names & _READING_FIXTURES)
     engine = bool(names & _ENGINE_FIXTURES)
     return Needs(
@@ -50,49 +56,103 @@ def needs(items: Sequence[pytest.Item]) -> Needs:
         image=image,
         engine=engine,
         registry_or_builder=bool(names & _BUILDING_FIXTURES),
-        # The closure holds this name only where nothing overrides `multiarch_build`, or what does asks for it.
-        default_build=_DEFAULT_BUILD in names,
+        default_build=default_build,
     )
 
 
 def is_parametrized_by_user(metafunc: pytest.Metafunc) -> bool:
-    """Say whether the test names its own platforms with `pytest.mark.parametrize`."""
-    for mark in metafunc.definition.iter_markers("parametrize"):
+    """Say whether the test names its own platforms with `pytest.mark.parametrize`, and see to it that the fixture gets them.
+
+    Without ``indirect`` they take the fixture's place: as text, and of function scope, which `platform_image` cannot use.
+    A test that uses no image may mean something else by the name; there they stay what the test has written.
+    """
+    uses_image = not _PER_PLATFORM_FIXTURES.isdisjoint(metafunc.fixturenames)
+    found = False
+    for node, mark in list(metafunc.definition.iter_markers_with_node("parametrize")):
         names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
-        if "target_platform" in (names.replace(",", " ").split() if isinstance(names, str) else names):
-            return True
-    return False
+        names = names.replace(",", " ").split() if isinstance(names, str) else list(names)
+        if "target_platform" not in names:
+            continue
+        found = True
+        options = {**dict(zip(("argnames", "argvalues", "indirect"), mark.args, strict=False)), **mark.kwargs}
+        indirect = options.get("indirect", False)
+        if not uses_image or indirect is True:
+            continue
+        options["indirect"] = list({*(indirect or ()), "target_platform"})
+        options["scope"] = options.get("scope") or "session"
+        # In place: pytest reads the marks after this. By identity: an equal mark may stand on another node.
+        place = next(index for index, own in enumerate(node.own_markers) if own is mark)
+        node.own_markers[place] = pytest.mark.parametrize(**options).mark
+    return found
 
 
-def split_by_marker(items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+def overriding_build(metafunc: pytest.Metafunc) -> object | None:
+    """Return what tells the `multiarch_build` of a test that uses the image from other tests' ones; None for the plugin's own."""
+    if "_multiarch_source" not in metafunc.fixturenames:
+        return None
+    definitions = _build_definitions(metafunc.definition)
+    return definitions[-1] if len(definitions) > 1 else None
+
+
+def _builds_default(item: pytest.Item) -> bool:
+    """Say whether a test's `multiarch_build` is the plugin's own, or an override that asks for it."""
+    if _DEFAULT_BUILD in getattr(item, "fixturenames", ()):
+        return True
+    # The closure of older versions of pytest (8.4) leaves out what only an overridden fixture asks for.
+    definitions = _build_definitions(item)
+    return bool(definitions) and all("multiarch_build" in one.argnames for one in definitions[1:])
+
+
+def _build_definitions(item: pytest.Item) -> Sequence[Any]:
+    """Return the fixtures called `multiarch_build` that this test sees, the plugin's own first, the one that it gets last."""
+    # Not a public attribute, but the only place where pytest says which of several fixtures of one name a test gets.
+    found: Mapping[str, Sequence[Any]] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return found.get("multiarch_build", ())
+
+
+def split_by_marker(
+    items: Sequence[pytest.Item], refuse: Callable[[UsageProblem, Sequence[pytest.Item]], None]
+) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Return the items that stay and those that `@pytest.mark.platforms` excludes.
 
-    Raises `pytest.UsageError` where a marker names no platform.
+    ``refuse`` is called for an item whose marker names no platform; if it returns, the item stays.
     """
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
-        marks = list(item.iter_markers("platforms"))
-        platform = _platform_of(item)
-        excluded = platform is not None and any(platform not in _named(item, mark) for mark in marks)
+        try:
+            excluded = any(_excludes(mark, item) for mark in item.iter_markers("platforms"))
+        except UsageProblem as problem:
+            refuse(problem, [item])
+            excluded = False
         (dropped if excluded else kept).append(item)
     return kept, dropped
 
 
-def _platform_of(item: pytest.Item) -> Platform | None:
+def _excludes(mark: pytest.Mark, item: pytest.Item) -> bool:
+    from pytest_multiarch.platforms import Platform
+
+    given = _given_platform(item)
+    if given is None:
+        return False
+    # A test that parametrizes by itself may write platforms as text.
+    return (given if isinstance(given, Platform) else Platform.parse(str(given))) not in _named(item, mark)
+
+
+def _given_platform(item: pytest.Item) -> object:
     callspec = getattr(item, "callspec", None)
-    platform: Platform | None = callspec.params.get("target_platform") if callspec is not None else None
-    return platform
+    return callspec.params.get("target_platform") if callspec is not None else None
 
 
 def _named(item: pytest.Item, mark: pytest.Mark) -> tuple[Platform, ...]:
     from pytest_multiarch.platforms import Platform
 
+    where = f"@pytest.mark.platforms of {item.nodeid}"
     if not mark.args or mark.kwargs:
-        raise pytest.UsageError(
-            f"{item.nodeid}: @pytest.mark.platforms takes platform names, such as @pytest.mark.platforms('linux/arm64')"
+        raise UsageProblem(
+            f"reading {where}", "it names no platform", "Write it as @pytest.mark.platforms('linux/arm64')."
         )
     try:
         return tuple(Platform.parse(str(text)) for text in mark.args)
     except InvalidPlatform as error:
-        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.platforms: {error}") from None
+        raise UsageProblem(f"{error.tried} in {where}", error.found, error.hint) from None

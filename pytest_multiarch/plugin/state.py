@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,14 @@ from pytest_multiarch.errors import UsageProblem
 from pytest_multiarch.plugin.reports import Commands
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_multiarch.engine.environment import Environment
     from pytest_multiarch.plugin.selection import Needs
     from pytest_multiarch.settings import Settings
 
 _KEY = pytest.StashKey["State"]()
+_PROBLEM = pytest.StashKey[UsageProblem]()
 
 
 class State:
@@ -26,8 +30,8 @@ class State:
         self._settings: Settings | None = None
         self._environment: Environment | None = None
         self.commands = Commands()
-        self.told: dict[int, str] = {}
-        """Which test has told an error in full, by the error's identity (the errors are kept by the fixtures that raised them)."""
+        self.told: dict[str, str] = {}
+        """Which test has told an error in full, by the error's text."""
 
     @classmethod
     def install(cls, config: pytest.Config) -> State:
@@ -39,6 +43,11 @@ class State:
     def of(cls, config: pytest.Config) -> State:
         """Return the state of this run."""
         return config.stash[_KEY]
+
+    @classmethod
+    def of_any(cls, config: pytest.Config) -> State | None:
+        """Return the state of this run, None where another plugin ended the run before there was one."""
+        return config.stash.get(_KEY, None)
 
     @property
     def settings(self) -> Settings:
@@ -70,8 +79,25 @@ class State:
             self._environment = Environment(self.settings.engine, Progress(self._config), self.commands.add)
         return self._environment
 
-    def preflight(self, wanted: Needs) -> None:
-        """End the run with pytest's usage error where something that the tests need is not there."""
+    def refuse(self, problem: UsageProblem, items: Iterable[pytest.Item]) -> None:
+        """End the run with pytest's usage error; in a worker of pytest-xdist, let these tests fail with it.
+
+        A worker has no way to end the run: its usage error is an internal error of the controller's.
+        """
+        if not hasattr(self._config, "workerinput"):
+            raise pytest.UsageError(str(problem)) from None
+        for item in items:
+            item.stash.setdefault(_PROBLEM, problem)
+
+    @staticmethod
+    def raise_for(item: pytest.Item) -> None:
+        """Raise the `UsageProblem` that this test has to fail with, where there is one."""
+        problem = item.stash.get(_PROBLEM, None)
+        if problem is not None:
+            raise problem
+
+    def preflight(self, wanted: Needs, items: Iterable[pytest.Item]) -> None:
+        """Refuse the tests where something that they need is not there."""
         try:
             settings = self.settings
             if wanted.default_build and not settings.image:
@@ -80,12 +106,22 @@ class State:
             self.environment.check(builds=builds, runs=wanted.engine)
         except UsageProblem as error:
             self.close()
-            raise pytest.UsageError(str(error)) from None
+            self.refuse(error, items)
 
-    def close(self) -> None:
-        """Remove all that was started; what could not be removed becomes a warning."""
+    def close(self) -> bool:
+        """Remove all that was started; what could not be removed becomes a warning. Return False where warnings are errors."""
         environment, self._environment = self._environment, None
-        if environment is None:
-            return
-        for problem in environment.close():
-            warnings.warn(pytest.PytestWarning(f"multiarch: {problem}"), stacklevel=2)
+        accepted = (
+            [_warn(f"multiarch: {problem}") for problem in environment.close()] if environment is not None else []
+        )
+        return all(accepted)
+
+
+def _warn(text: str) -> bool:
+    try:
+        warnings.warn(pytest.PytestWarning(text), stacklevel=3)
+    except pytest.PytestWarning:
+        # Raised while a run ends, it would take the run's summary with it.
+        print(text, file=sys.stderr)
+        return False
+    return True

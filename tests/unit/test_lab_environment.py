@@ -1,17 +1,15 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from lab import environment, files
 from lab.console import LabError
 from lab.paths import PROJECT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def fake_environment(folder: Path, stamp: str) -> None:
@@ -38,8 +36,9 @@ def test_the_fingerprint_follows_the_projects_metadata(tmp_path: Path) -> None:
 
 
 def test_a_command_finds_the_environments_programs_first(tmp_path: Path) -> None:
-    inside = environment.inside({"PATH": "/usr/bin", "PYTHONHOME": "/x", "LANG": "C"}, tmp_path)
-    assert inside == {"PATH": f"{tmp_path}/bin:/usr/bin", "VIRTUAL_ENV": str(tmp_path), "LANG": "C"}
+    given = {"PATH": "/usr/bin", "PYTHONHOME": "/x", "PYENV_ROOT": str(tmp_path)}
+    inside = environment.inside(given, tmp_path)
+    assert inside == {"PATH": f"{tmp_path}/bin:/usr/bin", "VIRTUAL_ENV": str(tmp_path), "PYENV_ROOT": str(tmp_path)}
 
 
 def test_a_folder_of_somebody_else_without_pip_is_refused_and_left(
@@ -94,3 +93,12 @@ def test_a_record_that_is_missing_or_broken_is_empty(tmp_path: Path, text: str |
     if text is not None:
         (tmp_path / "record").write_text(text)
     assert files.read_json(tmp_path / "record") == {}
+
+
+def test_pythons_that_pyenv_has_installed_come_last_on_path_the_newest_first(tmp_path: Path) -> None:
+    for version in ("3.10.13", "3.13.0", "3.9.18", "pypy3.10-7.3", "3.13t-dev"):
+        (tmp_path / "pyenv" / "versions" / version / "bin").mkdir(parents=True)
+    environ = environment.inside({"PATH": "/usr/bin", "PYENV_ROOT": str(tmp_path / "pyenv")}, tmp_path / "venv")
+    versions = [Path(folder).parent.name for folder in environ["PATH"].split(os.pathsep)[2:]]
+    assert environ["PATH"].startswith(f"{tmp_path}/venv/bin{os.pathsep}/usr/bin{os.pathsep}")
+    assert versions == ["3.13.0", "3.10.13", "3.9.18"]

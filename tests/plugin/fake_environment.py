@@ -1,0 +1,367 @@
+"""The engine's one door, `Environment`, with nothing behind it: what it gives is real wherever a value can be.
+
+The conftest of a pytest run under test calls ``install``. Images, manifests, results and errors are
+the project's own classes; only what would talk to a daemon or a registry is made up. Every call is written to
+``calls.jsonl`` in the rootdir, so that it can be read whichever process made it.
+
+Containers know three commands: ``echo WORDS`` (to standard output, exit code 0), ``complain WORDS`` (to standard error,
+exit code 3) and ``uname -m`` (the platform's machine). Any other is not found, exit code 127.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_multiarch.engine.builder import Builder
+from pytest_multiarch.engine.progress import ProgressReader
+from pytest_multiarch.engine.registry import Registry
+from pytest_multiarch.errors import BuildError, EngineError, EngineUnavailable
+from pytest_multiarch.image.credentials import Credentials
+from pytest_multiarch.image.index import MultiArchImage
+from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.image.registry import RegistryClient
+from pytest_multiarch.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, RawDocument, digest_of
+from pytest_multiarch.platforms import Platform
+from pytest_multiarch.results import CommandResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from pytest_multiarch.engine.environment import Listener
+    from pytest_multiarch.engine.options import EngineOptions
+    from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.image.platform_image import PlatformImage
+
+SECONDS: Final = 0.25
+"""How long every command is said to have taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Say what is to go wrong, and how builds go on.
+
+    ``failing_builds`` and ``failing_containers`` hold platforms; ``progress`` are lines as ``buildx --progress=rawjson``
+    prints them; ``leftovers`` is what cannot be removed at the end.
+    """
+
+    daemon: bool = True
+    failing_builds: tuple[str, ...] = ()
+    failing_containers: tuple[str, ...] = ()
+    build_seconds: float = 0.0
+    progress: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+
+
+class Calls:
+    """Write down who called what."""
+
+    def __init__(self, path: Path, process: str) -> None:
+        self._path = path
+        self._process = process
+
+    def add(self, name: str, **facts: object) -> None:
+        """Add one call; a short line that is appended is not mixed with another process's."""
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"call": name, "process": self._process, **facts}) + "\n")
+
+
+def install(plan: Plan | None = None) -> tuple[Callable[[pytest.Config], None], Callable[[], None]]:
+    """Return a conftest's ``pytest_configure`` and ``pytest_unconfigure`` that put the fake in the environment's place."""
+    patch = pytest.MonkeyPatch()
+
+    def pytest_configure(config: pytest.Config) -> None:
+        process = getattr(config, "workerinput", {}).get("workerid", "main")
+        calls = Calls(config.rootpath / "calls.jsonl", process)
+
+        def make(
+            options: EngineOptions, listener: Listener, on_result: Callable[[CommandResult], None]
+        ) -> FakeEnvironment:
+            return FakeEnvironment(options, listener, on_result, plan=plan or Plan(), calls=calls)
+
+        patch.setattr("pytest_multiarch.engine.environment.Environment", make)
+
+    return pytest_configure, patch.undo
+
+
+class FakeEnvironment:
+    """Stand in for `pytest_multiarch.engine.environment.Environment`."""
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        listener: Listener,
+        on_result: Callable[[CommandResult], None],
+        *,
+        plan: Plan,
+        calls: Calls,
+    ) -> None:
+        self._listener = listener
+        self._plan = plan
+        self._calls = calls
+        calls.add(
+            "made",
+            builder=options.builder,
+            mirrors=list(options.mirrors),
+            registry_image=options.registry_image,
+            registry_port=options.registry_port,
+            buildkit_image=options.buildkit_image,
+            build_timeout=options.build_timeout,
+            command_timeout=options.command_timeout,
+            nodes=[f"{node.platform}={node.endpoint}" for node in options.nodes],
+        )
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
+        self._shelf = Shelf()
+        self._running = FakeRunning(plan, calls, on_result)
+        self._images: dict[tuple[object, ...], FakeSource] = {}
+
+    def check(self, *, builds: bool, runs: bool) -> None:
+        self._calls.add("check", builds=builds, runs=runs)
+        self._connect()
+
+    def registry(self) -> Registry:
+        self._calls.add("registry")
+        self._connect()
+        return Registry("localhost:40404", "http://127.0.0.1:40404", Credentials("multiarch", "secret"))
+
+    def builder(self) -> Builder:
+        self._calls.add("builder")
+        self._connect()
+        return Builder("a-builder", "docker-container", {})
+
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> FakeSource:
+        self._calls.add(
+            "build",
+            platforms=[str(platform) for platform in platforms],
+            context=spec.context.name,
+            dockerfile=spec.dockerfile_path.name,
+            target=spec.target,
+            args=dict(spec.args),
+            contexts=dict(spec.contexts),
+            secrets=list(spec.secrets),
+            base_images=list(spec.base_images),
+        )
+        spec.check()
+        self._connect()
+        key = (spec.key, tuple(platforms))
+        if key not in self._images:
+            reference = Reference.parse(f"localhost:40404/{spec.name}-{len(self._images)}:latest")
+            futures = {platform: self._pool.submit(self._build, platform, reference) for platform in platforms}
+            self._images[key] = FakeSource(self._listener, self._shelf, reference, self._running, futures)
+        return self._images[key]
+
+    def published(self, text: str) -> FakeSource:
+        """Return an image that has a platform for each of two architectures, whatever the reference."""
+        self._calls.add("published", reference=text)
+        reference = Reference.parse(text)
+        done = {}
+        for name in ("linux/amd64", "linux/arm64"):
+            platform = Platform.parse(name)
+            done[platform] = self._pool.submit(self._shelf.push, reference, platform)
+        return FakeSource(self._listener, self._shelf, reference, self._running, done)
+
+    def close(self) -> list[str]:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._calls.add("close", containers=self._running.count)
+        self._running.up = False
+        return list(self._plan.leftovers)
+
+    def _connect(self) -> None:
+        if not self._plan.daemon:
+            raise EngineUnavailable("connecting to the Docker daemon", "nobody is there", "Start it.")
+
+    def _build(self, platform: Platform, reference: Reference) -> Descriptor:
+        self._listener.build_started(platform)
+        started = time.monotonic()
+        failed = str(platform) in self._plan.failing_builds
+        reader = ProgressReader()
+        for line in self._plan.progress:
+            step = reader.feed(line)
+            if step is not None:
+                self._listener.build_step(platform, step)
+            time.sleep(self._plan.build_seconds / len(self._plan.progress))
+        if not self._plan.progress:
+            time.sleep(self._plan.build_seconds)
+        self._listener.build_ended(platform, time.monotonic() - started, failed=failed)
+        if failed:
+            raise BuildError(
+                f"building {platform}",
+                "Dockerfile:3: exit code 1",
+                "Its log ends with:",
+                f"the log's end on {platform}",
+            )
+        return self._shelf.push(reference, platform)
+
+
+class FakeSource:
+    """Stand in for the image sources of `pytest_multiarch.engine.sources`."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        shelf: Shelf,
+        reference: Reference,
+        running: FakeRunning,
+        pushed: Mapping[Platform, Future[Descriptor]],
+    ) -> None:
+        self.running = running
+        self._listener = listener
+        self._shelf = shelf
+        self._reference = reference
+        self._pushed = pushed
+
+    def platform(self, platform: Platform) -> PlatformImage:
+        if platform not in self._pushed:
+            raise BuildError(f"looking for {platform} in {self._reference}", "this run does not build it")
+        descriptor = self._listener.wait(self._pushed[platform])
+        return MultiArchImage.load(
+            self._shelf, self._reference.with_digest(descriptor.digest), self.running
+        ).for_platform(platform)
+
+    def image(self) -> MultiArchImage:
+        entries = [self._listener.wait(pushed) for pushed in self._pushed.values()]
+        self._shelf.push_index(self._reference, entries, list(self._pushed))
+        return MultiArchImage.load(self._shelf, self._reference, self.running)
+
+
+class FakeRunning:
+    """Stand in for `pytest_multiarch.engine.running.Running`: its containers answer until the environment is closed."""
+
+    def __init__(self, plan: Plan, calls: Calls, on_result: Callable[[CommandResult], None]) -> None:
+        self._plan = plan
+        self._calls = calls
+        self._on_result = on_result
+        self._warm: dict[str, FakeContainer] = {}
+        self.up = True
+        self.count = 0
+
+    def run(
+        self,
+        image: PlatformImage,
+        args: Sequence[str] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        return self.answer(image.platform, tuple(args or ()))
+
+    def warm_container(self, image: PlatformImage) -> FakeContainer:
+        if image.digest not in self._warm:
+            self._warm[image.digest] = self._start("warm", image.platform)
+        return self._warm[image.digest]
+
+    @contextmanager
+    def fresh_container(self, image: PlatformImage) -> Iterator[FakeContainer]:
+        container = self._start("fresh", image.platform)
+        yield container
+        self._calls.add("removed", container=container.name)
+
+    def answer(self, platform: Platform, args: tuple[str, ...]) -> CommandResult:
+        """Return what a command gives; each is heard of, as with the real one."""
+        if not self.up:
+            raise EngineError(f"running {' '.join(args)}", "all containers have been removed")
+        words = f"{' '.join(args[1:])}\n".encode()
+        exit_code, stdout, stderr = 127, b"", f"{args[0] if args else ''}: not found\n".encode()
+        if args[:1] == ("echo",):
+            exit_code, stdout, stderr = 0, words, b""
+        elif args[:1] == ("complain",):
+            exit_code, stdout, stderr = 3, b"", words
+        elif args == ("uname", "-m"):
+            exit_code, stdout, stderr = 0, f"{platform.machine}\n".encode(), b""
+        result = CommandResult(args, exit_code, stdout, stderr, SECONDS, platform)
+        self._on_result(result)
+        return result
+
+    def _start(self, kind: str, platform: Platform) -> FakeContainer:
+        self.count += 1
+        name = f"{kind}-{self.count}"
+        self._calls.add(kind, platform=str(platform), container=name)
+        if str(platform) in self._plan.failing_containers:
+            raise EngineError(
+                f"starting a {kind} container for {platform}",
+                "exec format error",
+                "Its log ends with:",
+                "the log's end",
+            )
+        return FakeContainer(self, name, platform)
+
+
+class FakeContainer:
+    """Stand in for `pytest_multiarch.engine.container.Container`."""
+
+    def __init__(self, running: FakeRunning, name: str, platform: Platform) -> None:
+        self._running = running
+        self.name = name
+        self.platform = platform
+
+    def exec(
+        self,
+        args: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        return self._running.answer(self.platform, tuple(args))
+
+
+class Shelf(RegistryClient):
+    """Hold documents as a registry would, and ask nobody for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._documents: dict[str, RawDocument] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def manifest(self, reference: Reference) -> RawDocument:
+        with self._lock:
+            return self._documents[reference.digest or str(reference)]
+
+    def read_blob(self, repository: Reference, descriptor: Descriptor, limit: int = 0) -> bytes:
+        return self._blobs[descriptor.digest]
+
+    def push(self, reference: Reference, platform: Platform) -> Descriptor:
+        """Keep one platform's image and return its descriptor."""
+        fields = {"os": platform.os, "architecture": platform.architecture, "variant": platform.variant}
+        config = self._blob({**fields, "rootfs": {"type": "layers", "diff_ids": []}}, OCI_CONFIG)
+        layer = self._blob({"layer of": str(platform)}, OCI_LAYER_GZIP)
+        return self._document("", OCI_MANIFEST, {"config": config, "layers": [layer]})
+
+    def push_index(self, reference: Reference, entries: Sequence[Descriptor], platforms: Sequence[Platform]) -> None:
+        """Keep an index under the reference's tag."""
+        listed = [
+            {
+                "mediaType": entry.media_type,
+                "digest": entry.digest,
+                "size": entry.size,
+                "platform": {"os": platform.os, "architecture": platform.architecture, "variant": platform.variant},
+            }
+            for entry, platform in zip(entries, platforms, strict=True)
+        ]
+        self._document(str(reference), OCI_INDEX, {"manifests": listed})
+
+    def _document(self, name: str, media_type: str, fields: dict[str, Any]) -> Descriptor:
+        data = json.dumps({"schemaVersion": 2, "mediaType": media_type, **fields}).encode()
+        document = RawDocument(data, media_type, digest_of(data))
+        with self._lock:
+            self._documents[document.digest] = self._documents[name or document.digest] = document
+        return Descriptor(media_type, document.digest, len(data))
+
+    def _blob(self, content: object, media_type: str) -> dict[str, Any]:
+        data = json.dumps(content).encode()
+        self._blobs[digest_of(data)] = data
+        return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}
