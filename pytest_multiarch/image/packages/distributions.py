@@ -6,6 +6,7 @@ Sources: "Recording installed projects", "Core metadata" and "Binary distributio
 
 from __future__ import annotations
 
+import glob
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -21,13 +22,10 @@ _METADATA_BYTES: Final = 8 * 1024 * 1024
 _MOST_TAGS: Final = 1000
 
 _WHEELS: Final = "**/*.dist-info/METADATA"
-#: setuptools' folders, distutils' files, and eggs. Only where Python looks: source trees have egg-info as well.
-_EGGS: Final = (
-    "**/{}-packages/*.egg-info/PKG-INFO",
-    "**/{}-packages/*.egg-info",
-    "**/{}-packages/*.egg/EGG-INFO/PKG-INFO",
-)
-_FOLDERS: Final = ("site", "dist")
+#: Where Python looks: site-packages, and Debian's dist-packages. Source trees have egg-info as well, which is not meant.
+_FOLDERS: Final = "**/*-packages"
+#: setuptools' folders, distutils' files, and eggs.
+_EGGS: Final = ("*.egg-info/PKG-INFO", "*.egg-info", "*.egg/EGG-INFO/PKG-INFO")
 
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 _HEADER: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*):(.*)", re.DOTALL)
@@ -39,9 +37,14 @@ def read_distributions(files: FileTree) -> tuple[Distribution, ...]:
     Raises DocumentError: metadata without name or version, or a wheel tag that is none, with the file.
     """
     found = [_from_wheel(files, path) for path in files.glob(_WHEELS)]
-    patterns = [pattern.format(folder) for pattern in _EGGS for folder in _FOLDERS]
-    paths = dict.fromkeys(path for pattern in patterns for path in files.glob(pattern) if files.is_file(path))
-    found += [_distribution(files, path) for path in paths]
+    folders = [path for path in files.glob(_FOLDERS) if path.endswith(("/site-packages", "/dist-packages"))]
+    found += [
+        _distribution(files, path)
+        for folder in folders
+        for pattern in _EGGS
+        for path in files.glob(f"{glob.escape(folder)}/{pattern}")
+        if files.is_file(path)
+    ]
     return tuple(sorted(found, key=lambda one: one.path))
 
 

@@ -42,10 +42,12 @@ def test_eggs_are_read_where_python_looks() -> None:
             "/usr/lib/python3/dist-packages/wheel-0.38.4.egg-info/PKG-INFO": METADATA.format("wheel"),
             "/usr/lib/python3/dist-packages/six.egg-info": METADATA.format("six"),
             f"{SITE}/old-1.egg/EGG-INFO/PKG-INFO": METADATA.format("old"),
+            "/[a-z]/site-packages/odd.egg-info": METADATA.format("odd"),
             "/src/app/app.egg-info/PKG-INFO": METADATA.format("app"),
         }
     )
     assert [(one.name, one.path) for one in read_distributions(tree)] == [
+        ("odd", "/[a-z]/site-packages/odd.egg-info"),
         ("six", "/usr/lib/python3/dist-packages/six.egg-info"),
         ("wheel", "/usr/lib/python3/dist-packages/wheel-0.38.4.egg-info"),
         ("old", f"{SITE}/old-1.egg/EGG-INFO"),

@@ -35,7 +35,8 @@ class Tree:
 
     def glob(self, pattern: str) -> list[str]:
         folders = {path[:place] for path in self.files for place in range(1, len(path)) if path[place] == "/"}
-        form = re.escape("/" + pattern.lstrip("/")).replace(r"/\*\*/", "/(?:.*/)?").replace(r"\*", "[^/]*")
+        form = re.escape("/" + pattern.lstrip("/")).replace(r"\[\[\]", r"\[")
+        form = form.replace(r"/\*\*/", "/(?:.*/)?").replace(r"\*", "[^/]*")
         return sorted(path for path in folders | self.files.keys() if re.fullmatch(form, path))
 
 
