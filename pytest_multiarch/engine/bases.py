@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.dockerfile import base_images
-from pytest_multiarch.errors import InvalidPlatform, InvalidReference, MultiArchError
+from pytest_multiarch.errors import BuildError, InvalidPlatform, InvalidReference, MultiArchError
 from pytest_multiarch.image.copying import copy_image
 from pytest_multiarch.image.reference import DOCKER_HUB, Reference
 from pytest_multiarch.platforms import Platform
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.registry import RegistryClient
 
 
+# What BuildKit says where an index has no entry for the platform (containerd's images.Manifest).
+_NO_MATCH = "no match for platform in manifest"
+
+
 class Bases:
     """Hold the base images of one build as they stand in the throwaway registry."""
 
@@ -31,14 +35,19 @@ class Bases:
         self._copies = copies
         self._lines = wanted
 
-    def missing_for(self, platform: Platform, spec: BuildSpec) -> MultiArchError | None:
-        """Return the fault of a base image that this platform has no copy of, with its line in the Dockerfile."""
+    def fault_behind(self, error: BuildError, platform: Platform) -> BuildError | None:
+        """Return the fault of a base image that has nothing for a platform, where that is what made its build fail.
+
+        BuildKit's own words name the copy's digest; the user wants the name and the line in the Dockerfile.
+        """
+        if _NO_MATCH not in f"{error.found}\n{error.detail}":
+            return None
         for name, copy in self._copies.items():
             line = self._lines.get(name)
-            if platform in copy.missing and line is not None:
+            if platform in copy.missing and line is not None and copy.digest in f"{error.found}\n{error.detail}":
                 offered = ", ".join(str(offer) for offer, _ in copy.chosen) or "none of them"
-                return MultiArchError(
-                    f"building {spec.dockerfile_path} for {platform}",
+                return BuildError(
+                    error.tried,
                     f"line {line}: the base image {name} has nothing for {platform}",
                     f"Of this run's platforms it has {offered}. Take another base image, or leave {platform} out.",
                 )

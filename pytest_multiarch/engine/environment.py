@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pytest_multiarch.engine import build
 from pytest_multiarch.engine import builder as buildx
 from pytest_multiarch.engine.bases import copy_bases
 from pytest_multiarch.engine.cleanup import close_book, sweep_abandoned
@@ -21,7 +22,7 @@ from pytest_multiarch.engine.registry import container_class, free_port, start_r
 from pytest_multiarch.engine.running import Running
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.engine.watchdog import Watchdog
-from pytest_multiarch.errors import EngineUnavailable, MultiArchError
+from pytest_multiarch.errors import BuildError, EngineUnavailable, MultiArchError
 from pytest_multiarch.image.credentials import DockerCredentials, KnownCredentials
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_multiarch.engine.bases import Bases
-    from pytest_multiarch.engine.builder import Builder, BuiltPlatform
+    from pytest_multiarch.engine.build import BuiltPlatform
+    from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.options import EngineOptions, Node
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.sources import ImageSource
@@ -209,31 +211,32 @@ class Environment:
         reference = Reference.parse(f"{registry.host}/{spec.name}-{number}:latest")
         bases = self._pool.submit(self._copy_bases, spec, platforms, client, registry)
 
-        def build(platform: Platform) -> BuiltPlatform:
+        def build_one(platform: Platform) -> BuiltPlatform:
             builder, found = builder_future.result(), bases.result()
-            fault = found.missing_for(platform, spec)
-            if fault is not None:
-                raise fault
             if not builder.pushes_by_digest:
-                self._book().add("image", buildx.platform_tag(reference.name, platform))
-            return buildx.build_platform(
-                builder,
-                spec,
-                platform,
-                name=reference.name,
-                folder=self._book().folder,
-                docker_config=overlay,
-                contexts=found.contexts,
-                limit=self._options.build_timeout,
-                listener=self._listener,
-                stopping=self._stopping,
-            )
+                self._book().add("image", build.platform_tag(reference.name, platform))
+            try:
+                return build.build_platform(
+                    builder,
+                    spec,
+                    platform,
+                    name=reference.name,
+                    folder=self._book().folder,
+                    docker_config=overlay,
+                    contexts=found.contexts,
+                    limit=self._options.build_timeout,
+                    listener=self._listener,
+                    stopping=self._stopping,
+                )
+            except BuildError as error:
+                # Only now: the stage that stands on such an image may be one that this platform does not use.
+                raise found.fault_behind(error, platform) or error from None
 
         return BuiltImage(
             client,
             reference,
             self._running(registry.host, registry),
-            {platform: self._pool.submit(build, platform) for platform in platforms},
+            {platform: self._pool.submit(build_one, platform) for platform in platforms},
             self._listener.wait,
         )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from pytest_multiarch.engine.builder import BuiltPlatform
+    from pytest_multiarch.engine.build import BuiltPlatform
     from pytest_multiarch.engine.running import Running
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference

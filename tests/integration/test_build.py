@@ -215,3 +215,16 @@ def test_the_builder_knows_the_daemons_mirrors(environment: Environment, tmp_pat
     spec = dockerfile(tmp_path, "FROM debian:bookworm-${TARGETOS:+slim}\nRUN echo built > /built.txt\n")
     image = environment.build(spec, [AMD64]).platform(AMD64)
     assert image.run(["cat", "/built.txt"]).stdout == "built\n"
+
+
+def test_a_base_image_of_one_platform_only_is_no_fault_where_the_other_uses_another_stage(
+    environment: Environment, tmp_path: Path
+) -> None:
+    spec = dockerfile(
+        tmp_path,
+        "FROM moby/buildkit:buildx-stable-1 AS for-amd64\nFROM debian:bookworm-slim AS for-arm64\n"
+        "FROM for-${TARGETARCH}\nCOPY Dockerfile /\n",
+    )
+    source = environment.build(spec, BOTH)
+    assert source.image().platforms == BOTH
+    assert source.platform(ARM64).run(["true"]).exit_code == 0

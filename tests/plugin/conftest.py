@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# Loaded once here: runs in this process forget what they have loaded, and loading the docker SDK takes its time.
 from pytest_multiarch.engine import environment
+
+# Loaded once here: runs in this process forget what they have loaded, and loading it anew takes longer than the run.
+for _name in ("engine.options", "engine.spec", "plugin.progress", "plugin.selection"):
+    importlib.import_module(f"pytest_multiarch.{_name}")
+importlib.import_module("tests.plugin.fake_environment")
 
 # hypothesis is loaded anew at the end of each run in this process, which takes longer than the run.
 ALWAYS = ("-Werror", "-pno:hypothesispytest", "-pno:timeout")

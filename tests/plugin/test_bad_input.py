@@ -169,10 +169,13 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("option", "tried", "found", "hint"), WRONG)
-def test_a_wrong_option_ends_the_run(project: Project, option: str, tried: str, found: str, hint: str) -> None:
+def test_a_wrong_option_ends_the_run_before_anything_is_collected(
+    project: Project, option: str, tried: str, found: str, hint: str
+) -> None:
     project.fake_engine()
     result = remade(project, USES_IMAGE).run(option)
     refused(project, result, tried, found, hint)
+    assert result.outlines == []
     assert project.calls() == []
 
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
+from pytest_multiarch.engine import build
 from pytest_multiarch.engine import builder as buildx
 from pytest_multiarch.engine import environment as module
 from pytest_multiarch.engine.bases import Bases
-from pytest_multiarch.engine.builder import Builder, BuiltPlatform, ImageUnavailable
+from pytest_multiarch.engine.build import BuiltPlatform
+from pytest_multiarch.engine.builder import Builder, ImageUnavailable
 from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.environment import Environment
 from pytest_multiarch.engine.options import EngineOptions, Node
@@ -24,7 +26,6 @@ from pytest_multiarch.errors import (
     EngineError,
     EngineUnavailable,
     InvalidReference,
-    MultiArchError,
     UsageProblem,
 )
 from pytest_multiarch.image.credentials import Credentials
@@ -89,7 +90,7 @@ class World:
         monkeypatch.setattr(buildx, "create_builder", self._create_builder)
         monkeypatch.setattr(buildx, "daemon_builder", lambda book, environ: Builder("default", "docker", {}))
         monkeypatch.setattr(buildx, "existing_builder", lambda name, book, environ: Builder(name, "other", {}))
-        monkeypatch.setattr(buildx, "build_platform", self._build_platform)
+        monkeypatch.setattr(build, "build_platform", self._build_platform)
         monkeypatch.setattr(buildx, "buildx_version", lambda environ: self.note("buildx asked"))
         monkeypatch.setattr(buildx, "find_builder", lambda name, environ: self.note(f"builder {name} looked for"))
 
@@ -327,23 +328,6 @@ def test_a_platform_that_was_not_asked_for_is_told(
     assert "--multiarch-platforms" in caught.value.hint
 
 
-def test_a_platform_without_a_base_is_not_built(
-    make: Callable[..., Environment], world: World, spec: BuildSpec
-) -> None:
-    class NothingForArm(Bases):
-        def missing_for(self, platform: Platform, spec: BuildSpec) -> MultiArchError | None:
-            return MultiArchError("building", "line 1: no base") if platform == ARM64 else None
-
-    world.bases = NothingForArm({}, {}, {})
-    environment = make()
-    image = environment.build(spec, [AMD64, ARM64])
-    with pytest.raises(MultiArchError, match="line 1: no base"):
-        image.platform(ARM64)
-    wait_until(lambda: world.builds)
-    environment.close()
-    assert [platform for _, _, platform, _ in world.builds] == [AMD64]
-
-
 def test_a_missing_context_starts_nothing(make: Callable[..., Environment], world: World, tmp_path: Path) -> None:
     with pytest.raises(UsageProblem):
         make().build(BuildSpec(context=tmp_path / "nowhere"), [AMD64])
@@ -449,6 +433,18 @@ def test_a_published_image_takes_no_daemon(make: Callable[..., Environment], wor
     assert environment.published("localhost:5001/app:1") is image
     assert environment.published("localhost:5001/app:2") is not image
     assert world.count("watchdog started") == 0
+
+
+def test_credentials_that_cannot_be_read_are_told_and_the_run_goes_on_without(
+    make: Callable[..., Environment], world: World, listener: Listener, tmp_path: Path
+) -> None:
+    # As `docker pull` does: the registry judges.
+    (tmp_path / "docker-config").mkdir()
+    (tmp_path / "docker-config" / "config.json").write_text('{"credHelpers": {"localhost:5001": "no-such-helper"}}')
+    image = make().published("localhost:5001/app:1")
+    assert image.running is image.running
+    (note,) = listener.notes
+    assert "no-such-helper" in note
 
 
 def test_a_published_image_is_the_same_however_it_is_written(make: Callable[..., Environment], world: World) -> None:

@@ -328,7 +328,7 @@ def test_a_build_that_prints_without_end_does_not_fill_the_memory() -> None:
     reader = ProgressReader()
     tracemalloc.start()
     try:
-        for number in range(5_000):
+        for number in range(2_000):
             reader.feed(log("d", f"line {number} {'x' * 1000}\n".encode()))
             reader.feed(f"said {number} {'x' * 1000}")
         grown = tracemalloc.get_traced_memory()[0]
@@ -337,7 +337,7 @@ def test_a_build_that_prints_without_end_does_not_fill_the_memory() -> None:
     assert grown < 1_000_000
     reader.feed(failed("d", "[1/1] RUN x", "why"))
     shown = reader.failure()[1].split("\n")
-    assert shown[-1].startswith("  line 4999 ")
+    assert shown[-1].startswith("  line 1999 ")
     assert sum(line.startswith("  line ") for line in shown) == 25
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pytest_multiarch.engine.builder import BuiltPlatform
+from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.errors import BuildError, NotInRegistry, PlatformMissing
 from pytest_multiarch.image.reference import Reference
