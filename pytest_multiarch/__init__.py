@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.container import Container
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.errors import MultiArchError
+    from pytest_multiarch.image.entries import FileEntry
+    from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.index import MultiArchImage
+    from pytest_multiarch.image.members import FileKind
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
@@ -20,6 +23,9 @@ __all__ = [
     "BuildSpec",
     "CommandResult",
     "Container",
+    "FileEntry",
+    "FileKind",
+    "ImageFiles",
     "MultiArchError",
     "MultiArchImage",
     "Platform",
@@ -30,6 +36,9 @@ _HOMES = {
     "BuildSpec": "engine.spec",
     "CommandResult": "results",
     "Container": "engine.container",
+    "FileEntry": "image.entries",
+    "FileKind": "image.members",
+    "ImageFiles": "image.filesystem",
     "MultiArchError": "errors",
     "MultiArchImage": "image.index",
     "Platform": "platforms",

@@ -87,6 +87,22 @@ class PlatformMissing(MultiArchError):
     """Report that an index does not offer a platform."""
 
 
+class LayerError(MultiArchError):
+    """Report a layer that cannot be unpacked: broken, of a kind that no engine unpacks, or larger than the limits."""
+
+
+class FileProblem(MultiArchError):
+    """Report a path of an image that cannot be read as asked: it is a directory, no text, or larger than wanted."""
+
+
+class NotInImage(FileProblem):
+    """Report a path that the image does not have, or that a link leads to and the image does not have."""
+
+
+class LinkLoop(FileProblem):
+    """Report symbolic links of an image that lead in a circle, or through more links than the kernel follows."""
+
+
 class EngineError(MultiArchError):
     """Report that the Docker daemon refused or failed."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.index import Entry
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import Descriptor
     from pytest_multiarch.platforms import Platform
 
@@ -44,7 +45,7 @@ class CopiedImage:
 
 
 def copy_image(
-    source: RegistryClient,
+    source: ImageReader,
     reference: Reference,
     target: RegistryClient,
     repository: Reference,
@@ -135,7 +136,7 @@ def _platform_of(platform: Platform) -> dict[str, Any]:
 
 
 def _copy_blobs(
-    source: RegistryClient,
+    source: ImageReader,
     reference: Reference,
     target: RegistryClient,
     destination: Reference,

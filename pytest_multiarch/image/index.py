@@ -11,8 +11,9 @@ from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.oci import Descriptor, ImageConfig, Index, Manifest
 
 if TYPE_CHECKING:
+    from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.platform_image import Runner
-    from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import FrozenMap, RawDocument
     from pytest_multiarch.platforms import Platform
 
@@ -31,29 +32,42 @@ class Entry:
 class MultiArchImage:
     """Give access to all platforms of one image. What was read is kept.
 
-    It works for an index, an index of indexes, and a bare manifest, whose platform is in its config.
+    It works for an index, an index of indexes, and a bare manifest, whose platform is in its config. ``layers`` keeps the
+    layers that are read, the client's own unless given.
     """
 
     def __init__(
-        self, client: RegistryClient, reference: Reference, document: RawDocument, runner: Runner | None = None
+        self,
+        client: ImageReader,
+        reference: Reference,
+        document: RawDocument,
+        runner: Runner | None = None,
+        layers: LayerStore | None = None,
     ) -> None:
         self.client = client
         self.reference = reference
         self.document = document
         self._runner = runner
+        self._store = layers
         self._parsed = document.parsed(f"the manifest of {reference}")
         self._entries: tuple[Entry, ...] | None = None
         self._attestations: tuple[Descriptor, ...] = ()
         self._images: dict[Entry, PlatformImage] = {}
 
     @classmethod
-    def load(cls, client: RegistryClient, reference: Reference | str, runner: Runner | None = None) -> MultiArchImage:
+    def load(
+        cls,
+        client: ImageReader,
+        reference: Reference | str,
+        runner: Runner | None = None,
+        layers: LayerStore | None = None,
+    ) -> MultiArchImage:
         """Read what is under a reference.
 
         Raises NotInRegistry, AccessDenied, RegistryError, IntegrityError or DocumentError, as the client does.
         """
         found = Reference.parse(reference) if isinstance(reference, str) else reference
-        return cls(client, found, client.manifest(found), runner)
+        return cls(client, found, client.manifest(found), runner, layers)
 
     def __repr__(self) -> str:
         return f"<MultiArchImage {self.reference} {self.digest}>"
@@ -128,8 +142,9 @@ class MultiArchImage:
 
     def _image(self, entry: Entry) -> PlatformImage:
         if entry not in self._images:
-            image = PlatformImage(self.client, self.reference, entry.descriptor, entry.platform, self._runner)
-            self._images[entry] = image
+            self._images[entry] = PlatformImage(
+                self.client, self.reference, entry.descriptor, entry.platform, self._runner, self._store
+            )
         return self._images[entry]
 
     def _collect(

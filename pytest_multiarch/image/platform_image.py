@@ -5,16 +5,20 @@ Running is somebody else's work: whoever has an engine hands in a ``Runner``.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_multiarch.errors import MultiArchError
+from pytest_multiarch.image.filesystem import open_files
 from pytest_multiarch.oci import ImageConfig, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_multiarch.image.filesystem import ImageFiles
+    from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.reference import Reference
-    from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import Descriptor
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
@@ -43,16 +47,17 @@ class PlatformImage:
 
     ``platform`` is what the index says, ``config.platform`` what the image says of itself; they should agree.
     ``reference`` is the repository with the digest of this platform's manifest: it means the same image to every
-    engine, whichever platforms it has pulled before.
+    engine, whichever platforms it has pulled before. ``layers`` keeps what ``files`` reads, the client's own unless given.
     """
 
     def __init__(
         self,
-        client: RegistryClient,
+        client: ImageReader,
         repository: Reference,
         descriptor: Descriptor,
         platform: Platform,
         runner: Runner | None = None,
+        layers: LayerStore | None = None,
     ) -> None:
         self.client = client
         self.descriptor = descriptor
@@ -61,6 +66,9 @@ class PlatformImage:
         self._runner = runner
         self._manifest: Manifest | None = None
         self._config: ImageConfig | None = None
+        self._store = layers
+        self._files: ImageFiles | None = None
+        self._files_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<PlatformImage {self.platform} {self.reference}>"
@@ -93,6 +101,17 @@ class PlatformImage:
     def layers(self) -> tuple[Descriptor, ...]:
         """Return the layers, the lowest first; raises what ``manifest`` raises."""
         return self.manifest.layers
+
+    @property
+    def files(self) -> ImageFiles:
+        """Return the files after all layers; the first use fetches what no other image of this run has fetched.
+
+        Raises LayerError: a layer is broken, or larger than the limits; else what ``manifest`` raises.
+        """
+        with self._files_lock:
+            if self._files is None:
+                self._files = open_files(self, self._store or self.client.layers)
+            return self._files
 
     def run(
         self,

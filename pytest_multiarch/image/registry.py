@@ -17,6 +17,7 @@ from pytest_multiarch.errors import DocumentError, IntegrityError, NotInRegistry
 from pytest_multiarch.image.authentication import Authenticator
 from pytest_multiarch.image.blobs import BlobStream
 from pytest_multiarch.image.endpoints import Call, Endpoints
+from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.responses import read_limited
 from pytest_multiarch.image.transport import Request, SizedBody, Transport
 from pytest_multiarch.oci import (
@@ -50,7 +51,9 @@ _PUSH: Final = "pull,push"
 
 
 class RegistryClient:
-    """Read from and write to registries; usable from several threads. A context manager that closes its connections.
+    """Read from and write to registries; usable from several threads.
+
+    A context manager that closes its connections and removes ``layers``, where the layers of its images are kept.
 
     Args:
         credentials: asked once for each registry; None stays anonymous.
@@ -77,6 +80,7 @@ class RegistryClient:
         self._transport = Transport(limits, plain_http=plain_http, sleep=sleep, now=now)
         authenticator = Authenticator(self._transport, credentials, clock)
         self._endpoints = Endpoints(self._transport, authenticator, mirrors=mirrors, fixed=endpoints)
+        self.layers = LayerStore()
 
     def __enter__(self) -> Self:
         return self
@@ -87,8 +91,9 @@ class RegistryClient:
         self.close()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections and remove the layers that were read."""
         self._transport.close()
+        self.layers.close()
 
     def manifest(self, reference: Reference) -> RawDocument:
         """Return the index or manifest under a tag or digest, as its bytes.

@@ -1,0 +1,211 @@
+"""The layers of a run: each fetched, checked and unpacked once, whichever images and threads ask for it.
+
+They are kept unpacked in temporary files, not in memory: a file's content is then one read at a known place, and the
+headers of an archive are read without what lies between them.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from pytest_multiarch.errors import IntegrityError, LayerError
+from pytest_multiarch.image.changeset import Changeset
+from pytest_multiarch.image.limits import EntryBudget, LayerLimits
+from pytest_multiarch.image.spool import SpoolFile, SpoolFolder
+from pytest_multiarch.image.tar import TarReader
+from pytest_multiarch.image.unpacking import unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from pytest_multiarch.image.reference import Reference
+    from pytest_multiarch.image.source import ImageReader
+    from pytest_multiarch.image.tree import LayerTree
+    from pytest_multiarch.image.unpacking import Compression, Unpacked
+    from pytest_multiarch.oci import Descriptor
+
+_THREADS: Final = 4
+_CHUNK: Final = 1024 * 1024
+
+
+class Layer:
+    """Give access to one unpacked layer.
+
+    ``digest`` is the blob's, ``diff_id`` that of its unpacked content of ``size`` bytes.
+    """
+
+    def __init__(
+        self, what: str, descriptor: Descriptor, unpacked: Unpacked, content: SpoolFile, limits: LayerLimits
+    ) -> None:
+        self.what = what
+        self.digest: str = descriptor.digest
+        self.media_type: str = descriptor.media_type
+        self.compression: Compression = unpacked.compression
+        self.size: int = unpacked.size
+        self.diff_id: str = unpacked.diff_id
+        self.content = content
+        self._limits = limits
+        self._tree: LayerTree | None = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Layer {self.digest} {self.media_type}>"
+
+    @property
+    def entry_limit(self) -> int:
+        """Return how many entries the layer may have."""
+        return self._limits.entries
+
+    @property
+    def tree(self) -> LayerTree:
+        """Return what the layer adds and takes away; read once. Raises LayerError: its archive is broken."""
+        with self._lock:
+            if self._tree is None:
+                budget = EntryBudget(self.what, self._limits.entries)
+                entries = TarReader(self.content, self.what, self.digest, budget)
+                self._tree = Changeset(self.what, self.digest, budget).fold(entries)
+            return self._tree
+
+    def check(self, diff_id: str) -> None:
+        """Raise IntegrityError unless the unpacked content has the digest that an image's config says it has."""
+        found = self.diff_id
+        if not diff_id.startswith("sha256:"):
+            found = self._other_digest(diff_id.partition(":")[0])
+        if found != diff_id:
+            raise IntegrityError(
+                f"unpack {self.what}",
+                f"its content has diff id {found}, the image's config says {diff_id}",
+                "Config and layers do not belong together, or the layer is cut off: it was published so",
+            )
+
+    def _other_digest(self, algorithm: str) -> str:
+        digest = hashlib.new(algorithm)
+        for position in range(0, self.size, _CHUNK):
+            digest.update(self.content.read_at(position, _CHUNK))
+        return f"{algorithm}:{digest.hexdigest()}"
+
+
+class LayerStore:
+    """Keep the layers of a run; usable from several threads. A context manager that removes its temporary files.
+
+    Nothing is made before the first layer is read. What makes a layer unusable is remembered, what makes it unreachable
+    is not.
+
+    Args:
+        folder: where the private folder for temporary files is made; the system's own place unless given.
+        limits: how large layers may become.
+
+    """
+
+    def __init__(self, folder: Path | None = None, limits: LayerLimits | None = None) -> None:
+        self.limits = limits or LayerLimits()
+        self._folder = SpoolFolder(folder)
+        self._layers: dict[str, Future[Layer]] = {}
+        self._unpacked = 0
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the layers; reading their content is then an error. Whoever is fetching one is stopped."""
+        self._stopped = True
+        self._folder.close()
+
+    def layer(self, reader: ImageReader, repository: Reference, descriptor: Descriptor) -> Layer:
+        """Return a layer, fetched from ``repository`` unless it is here.
+
+        Raises LayerError: it is foreign, broken or too large.
+        Raises RegistryError or IntegrityError: it cannot be had, or is not what its digest says.
+        """
+        with self._lock:
+            future = self._layers.get(descriptor.digest)
+            is_first = future is None
+            if future is None:
+                future = self._layers[descriptor.digest] = Future()
+        if is_first:
+            self._fetch(future, reader, repository, descriptor)
+        try:
+            return future.result()
+        except (LayerError, IntegrityError) as error:
+            raise copy.copy(error) from error  # the one that is kept must not collect a traceback for each caller
+
+    def all(self, reader: ImageReader, repository: Reference, descriptors: Sequence[Descriptor]) -> list[Layer]:
+        """Return layers in their order, several fetched at a time, and their archives read. Raises what ``layer`` does."""
+
+        def load(descriptor: Descriptor) -> Layer:
+            layer = self.layer(reader, repository, descriptor)
+            _ = layer.tree
+            return layer
+
+        unique = {descriptor.digest: descriptor for descriptor in descriptors}
+        if len(unique) == 1:
+            found = {digest: load(descriptor) for digest, descriptor in unique.items()}
+            return [found[descriptor.digest] for descriptor in descriptors]
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="layer") as pool:
+            waiting = {digest: pool.submit(load, descriptor) for digest, descriptor in unique.items()}
+            try:
+                return [waiting[descriptor.digest].result() for descriptor in descriptors]
+            except BaseException as error:
+                pool.shutdown(wait=False, cancel_futures=True)
+                if not isinstance(error, Exception):
+                    self._stopped = True  # Ctrl-C does not wait for gigabytes
+                raise
+
+    def _fetch(self, future: Future[Layer], reader: ImageReader, repository: Reference, descriptor: Descriptor) -> None:
+        what = f"layer {descriptor.digest} of {repository.name}"
+        try:
+            layer = self._unpack(what, reader, repository, descriptor)
+        except BaseException as error:
+            if not isinstance(error, LayerError | IntegrityError) or self._stopped:
+                with self._lock:
+                    del self._layers[descriptor.digest]
+            future.set_exception(error)
+        else:
+            future.set_result(layer)
+
+    def _unpack(self, what: str, reader: ImageReader, repository: Reference, descriptor: Descriptor) -> Layer:
+        if descriptor.is_foreign:
+            raise LayerError(
+                f"fetch {what}",
+                f"it may not be distributed ({descriptor.media_type}), so registries need not have it",
+                f"It can be had from {', '.join(descriptor.urls)}" if descriptor.urls else "",
+            )
+        if descriptor.media_type.endswith("+encrypted"):
+            raise LayerError(f"unpack {what}", f"it is encrypted ({descriptor.media_type})")
+        self.limits.check_size(what, descriptor.size, descriptor.size)
+        target = self._folder.path / descriptor.digest.replace(":", "-")
+        charged = 0
+
+        def charge(size: int) -> None:
+            nonlocal charged
+            if self._stopped:
+                raise LayerError(f"unpack {what}", "given up, because its store was closed")
+            with self._lock:
+                charged += size
+                self._unpacked += size
+                self.limits.check_total(what, self._unpacked)
+
+        try:
+            with reader.blob(repository, descriptor) as blob:
+                unpacked = unpack(blob, target, what, self.limits, charge)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            with self._lock:
+                self._unpacked -= charged
+            raise
+        return Layer(what, descriptor, unpacked, SpoolFile(target, unpacked.size), self.limits)

@@ -1,0 +1,138 @@
+"""Temporary files for what is too large for memory: in a folder that only this user reads, gone with its owner.
+
+The owner holds a lock on its folder. A process that is killed leaves the folder but not the lock, so the next owner can
+tell and takes it away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import threading
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pytest_multiarch.errors import LayerError
+
+_PREFIX: Final = "pytest-multiarch-layers-"
+_LOCK: Final = "lock"
+
+
+class SpoolFile:
+    """Read a finished file at any place, from any thread, without keeping it open: an image may have many layers."""
+
+    __slots__ = ("path", "size")
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"<SpoolFile {self.path} {self.size}>"
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset`` on, fewer at the end only. Raises LayerError: as ``open``."""
+        handle = self.open()
+        try:
+            return read_fully(handle, offset, size)
+        finally:
+            os.close(handle)
+
+    def open(self) -> int:
+        """Return a file descriptor that the caller closes. Raises LayerError: the owner has closed, or it cannot be read."""
+        try:
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise LayerError(
+                "read an unpacked layer", "its temporary file is gone", "Read files before the run's end"
+            ) from None
+        except OSError as error:
+            raise LayerError("read an unpacked layer", f"cannot open {self.path}: {error.strerror}") from error
+
+
+def read_fully(handle: int, offset: int, size: int) -> bytes:
+    """Return ``size`` bytes of an open file from ``offset`` on, fewer at its end only."""
+    data = os.pread(handle, size, offset)
+    if len(data) in (0, size):
+        return data
+    pieces = [data]
+    missing = size - len(data)
+    while missing and (data := os.pread(handle, missing, offset + size - missing)):
+        pieces.append(data)
+        missing -= len(data)
+    return b"".join(pieces)
+
+
+class SpoolFolder:
+    """Own a folder for temporary files, made when it is first asked for. A context manager that removes it.
+
+    It is also removed when the object or the interpreter goes, and by the next owner's start after a kill.
+    ``parent`` is the system's folder for temporary files unless given.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self._parent = parent
+        self._path: Path | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+        self._remove: weakref.finalize[..., SpoolFolder] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Return the folder, mode 0700. Raises LayerError: it cannot be made, or is closed."""
+        with self._lock:
+            if self._closed:
+                raise LayerError("unpack a layer", "its store is closed", "Read files before the run's end")
+            if self._path is None:
+                parent = self._parent or Path(tempfile.gettempdir())
+                try:
+                    _sweep(parent)
+                    self._path, handle = _make(parent)
+                except OSError as error:
+                    raise LayerError(
+                        f"make a folder for unpacked layers in {parent}", str(error), "Name another one in TMPDIR"
+                    ) from error
+                self._remove = weakref.finalize(self, _remove, self._path, handle, os.getpid())
+            return self._path
+
+    def close(self) -> None:
+        """Remove the folder and what is in it."""
+        with self._lock:
+            self._closed = True
+            if self._remove is not None:
+                self._remove()
+
+
+def _make(parent: Path) -> tuple[Path, int]:
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))  # mkdtemp makes it for this user alone
+    unlocked = path / f"{_LOCK}.new"
+    handle = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    unlocked.rename(path / _LOCK)  # under this name it is never seen without its lock
+    return path, handle
+
+
+def _remove(path: Path, handle: int, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child inherits the object, not the folder
+        shutil.rmtree(path, ignore_errors=True)
+    os.close(handle)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders of this user whose owners were killed."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            status = path.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+                continue
+            handle = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(handle)
