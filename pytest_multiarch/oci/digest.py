@@ -14,6 +14,7 @@ from pytest_multiarch.errors import DocumentError, IntegrityError
 
 _REGISTERED: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _SHOWN: Final = 80
+_OTHER_CONTENT: Final = "The registry, or a proxy before it, serves other content than was published"
 
 
 def is_digest(text: str) -> bool:
@@ -42,12 +43,14 @@ def digest_of(data: bytes, algorithm: str = "sha256") -> str:
 class DigestChecker:
     """Check bytes that come in pieces against a digest and, where it is known, a size in bytes.
 
-    ``what`` names the content in the error, for example ``layer sha256:… of docker.io/library/alpine``.
+    ``what`` names the content in the error, for example ``layer sha256:… of docker.io/library/alpine``, ``hint`` says
+    there what may have happened.
     """
 
-    __slots__ = ("_digest", "_hash", "_size", "_what", "seen")
+    __slots__ = ("_digest", "_hash", "_hint", "_size", "_what", "seen")
 
-    def __init__(self, what: str, digest: str, size: int | None = None) -> None:
+    def __init__(self, what: str, digest: str, size: int | None = None, hint: str = _OTHER_CONTENT) -> None:
+        self._hint = hint
         self._what = what
         self._digest = check_digest(digest)
         self._size = size
@@ -64,7 +67,7 @@ class DigestChecker:
             raise IntegrityError(
                 f"read {self._what}",
                 f"more than the {self._size} bytes that its descriptor says",
-                "The registry, or a proxy before it, serves other content than was published",
+                self._hint,
             )
         self._hash.update(chunk)
 
@@ -77,12 +80,12 @@ class DigestChecker:
             raise IntegrityError(
                 f"read {self._what}",
                 f"{self.seen} bytes where its descriptor says {self._size}",
-                "The registry, or a proxy before it, serves other content than was published",
+                self._hint,
             )
         found = f"{self._digest.partition(':')[0]}:{self._hash.hexdigest()}"
         if found != self._digest:
             raise IntegrityError(
                 f"read {self._what}",
                 f"content has digest {found}, expected {self._digest}",
-                "The registry, or a proxy before it, serves other content than was published",
+                self._hint,
             )
