@@ -13,6 +13,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import zstandard
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _zlib: Any = zlib
 with suppress(ImportError):
-    from isal import isal_zlib as _zlib  # the same interface
+    _zlib = import_module("isal.isal_zlib")  # the same interface, twice as fast
 _BROKEN: Final[tuple[type[Exception], ...]] = (_zlib.error, zstandard.ZstdError)
 
 _PIECE: Final = 256 * 1024

@@ -101,3 +101,14 @@ def test_what_a_host_would_get_is_what_the_daemon_takes(
 def test_a_platform_that_is_not_there_is_told_with_what_is(sample: ImageSource) -> None:
     with pytest.raises(PlatformMissing, match="linux/amd64, linux/arm64"):
         sample.image().for_platform(Platform.parse("linux/s390x"))
+
+
+def test_files_are_read_from_the_layers_without_running_anything(sample: ImageSource) -> None:
+    before = docker("ps", "--all", "--format", "{{.Names}}")
+    for platform in (AMD64, ARM64):
+        files = sample.platform(platform).files
+        assert files.read_text("/built-on.txt") == f"{platform.machine}\n"
+        assert files.read_text("/prepared.txt") == "prepared\n"
+        assert files.is_executable_by("/usr/bin/python3")
+        assert not files.exists("/no/such/file")
+    assert docker("ps", "--all", "--format", "{{.Names}}") == before
