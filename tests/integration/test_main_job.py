@@ -90,7 +90,8 @@ def test_a_build_that_fails_is_told_once_in_full_and_leaves_the_other_platform(p
     done = run_pytest(project, BOTH)
     assert done.returncode == 1
     assert "2 passed, 2 errors" in done.stdout
-    assert done.stdout.count("not here\n") == 1
+    assert done.stdout.count("The end of that build's log:") == 1
+    assert "  not here\n" in done.stdout
     assert "Dockerfile:2" in done.stdout
     assert re.search(r"\(in full at test_it.py::test_\w+\[linux/arm64\]\)", done.stdout)
     assert "Traceback" not in done.stdout + done.stderr
