@@ -43,7 +43,8 @@ def sqlite_headers(path: str, database: bytes, log: bytes = b"") -> Generator[tu
         if log:
             copy.with_name("rpmdb.sqlite-wal").write_bytes(log)
         try:
-            with closing(_opened(copy)) as connection:
+            with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+                _harden(connection)
                 _check_table(path, connection)
                 for number, header in connection.execute("SELECT hnum, blob FROM Packages"):
                     if not isinstance(number, int) or not isinstance(header, bytes) or len(header) > _HEADER_BYTES:
@@ -53,14 +54,13 @@ def sqlite_headers(path: str, database: bytes, log: bytes = b"") -> Generator[tu
             refuse(path, "", f"SQLite says: {plain(str(error))}")
 
 
-def _opened(copy: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(copy, isolation_level=None)
+def _harden(connection: sqlite3.Connection) -> None:
+    """Set what SQLite advises; already this reads the file, and fails where it is broken."""
     connection.text_factory = bytes
     end = time.monotonic() + _SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "query_only = ON"):
         connection.execute(f"PRAGMA {pragma}")
-    return connection
 
 
 def _check_table(path: str, connection: sqlite3.Connection) -> None:
