@@ -52,11 +52,23 @@ def complete(report: pytest.TestReport, call: pytest.CallInfo[None], state: Stat
     if call.excinfo is None or not isinstance(error, MultiArchError) or call.when != "setup":
         return
     told_at = state.told.setdefault(str(error), report.nodeid)
-    report.longrepr = call.excinfo.getrepr(style="value") if told_at == report.nodeid else _short(error, told_at)
+    report.longrepr = _shown(call.excinfo if told_at == report.nodeid else _in_short(error, told_at))
 
 
-def _short(error: MultiArchError, told_at: str) -> Any:
+def _in_short(error: MultiArchError, told_at: str) -> pytest.ExceptionInfo[BaseException]:
     try:
         raise type(error)(error.headline, hint=f"(in full at {told_at})")
     except MultiArchError:
-        return pytest.ExceptionInfo.from_current().getrepr(style="value")
+        return pytest.ExceptionInfo.from_current()
+
+
+def _shown(info: pytest.ExceptionInfo[BaseException]) -> Any:
+    """Return the message without a traceback, and for the summary its first line only.
+
+    In CI pytest does not cut the summary's lines, and a message of many lines would be told a second time there.
+    """
+    shown = info.getrepr(style="value")
+    crash = getattr(shown, "reprcrash", None)
+    if crash is not None and crash.message:
+        crash.message = crash.message.splitlines()[0]
+    return shown

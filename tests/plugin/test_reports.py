@@ -203,6 +203,14 @@ class TestAPlatformThatCannotBeBuilt:
         assert result.outlines.count("building linux/arm64: Dockerfile:3: exit code 1") == 4
         assert result.outlines.count("(in full at test_it.py::test_1[linux/arm64])") == 3
 
+    def test_is_told_once_in_full_in_ci_too(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CI", "true")  # there, pytest shows the summary's messages whole
+        result = project.run(BOTH)
+        assert result.stdout.str().count("the log's end on linux/arm64") == 1
+        result.stdout.fnmatch_lines(
+            ["ERROR test_it.py::test_1[[]linux/arm64[]] - *: building linux/arm64: Dockerfile:3: *"]
+        )
+
     def test_shows_no_traceback_of_ours(self, project: Project) -> None:
         text = project.run(BOTH).stdout.str()
         assert "fixtures.py" not in text
