@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_multiarch.engine.spec import BuildSpec
 from pytest_multiarch.errors import AccessDenied, NotInRegistry, PlatformMissing
+from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.platforms import Platform
 from tests.integration.support import AMD64, ARM64, docker
 
@@ -112,3 +114,24 @@ def test_files_are_read_from_the_layers_without_running_anything(sample: ImageSo
         assert files.is_executable_by("/usr/bin/python3")
         assert not files.exists("/no/such/file")
     assert docker("ps", "--all", "--format", "{{.Names}}") == before
+
+
+def test_a_private_base_image_is_read_with_the_users_credentials(
+    make_environment: Callable[..., Environment],
+    private: tuple[str, str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reference, username, password = private
+    login = base64.b64encode(f"{username}:{password}".encode()).decode()
+    host = reference.partition("/")[0]
+    config = tmp_path / "config"
+    config.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", docker_folder(config, {"auths": {host: {"auth": login}}}))
+    (tmp_path / "Dockerfile").write_text(f"FROM {reference}\nLABEL on=private\n", encoding="utf-8")
+    environment = make_environment()
+    image = environment.build(BuildSpec(context=tmp_path), [AMD64]).platform(AMD64)
+    assert image.config.labels["on"] == "private"
+    # Copied, not left for the builder to fetch: the copy stands in the throwaway registry.
+    home = f"{environment.registry().host}/base/{reference.replace(':', '-', 1)}"
+    assert image.client.manifest(Reference.parse(home)).digest
