@@ -48,7 +48,7 @@ def of_this_machine(release: str) -> Carried:
         )
     homes = (Path("/etc/pip.conf"), Path("~/.pip/pip.conf").expanduser(), Path("~/.config/pip/pip.conf").expanduser())
     return Carried(
-        sources=sources.for_release(sources.of_this_machine(), release),
+        sources=sources.same_everywhere(sources.for_release(sources.of_this_machine(), release)),
         ca_bundle=bundle.read_bytes(),
         pip=pip_settings(homes, os.environ),
         apt=apt_settings(run(["apt-config", "dump"], timeout=30)),

@@ -107,6 +107,14 @@ def for_release(sources: Iterable[Source], release: str) -> tuple[Source, ...]:
     return tuple(turned.values())
 
 
+def same_everywhere(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """Return the sources that have the same versions for all architectures: those without the security archive.
+
+    Late in a release's life it serves some architectures only, and the platforms of one tag would differ by its updates.
+    """
+    return tuple(one for one in sources if not any(suite.endswith("-security") for suite in one.suites))
+
+
 def render(sources: Iterable[Source], keyring: str = KEYRING) -> str:
     """Return a deb822-style file of the sources, signed by ``keyring``; without one, by what apt trusts anyway."""
     stanzas = (

@@ -77,6 +77,11 @@ def test_each_suite_of_the_release_comes_once() -> None:
     ]
 
 
+def test_images_come_from_the_pockets_that_serve_every_architecture_alike() -> None:
+    found = sources.same_everywhere(sources.for_release([MAIN, SECURITY], "bookworm"))
+    assert [source.suites for source in found] == [("bookworm",), ("bookworm-updates",)]
+
+
 def test_a_pinned_second_release_changes_nothing() -> None:
     newer = Source(("http://mirror.example/debian",), ("trixie",), ("main",), KEYRING)
     assert sources.for_release([MAIN, SECURITY, newer], "bookworm") == sources.for_release([MAIN, SECURITY], "bookworm")
