@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.engine.dockerfile import base_images
+from pytest_multiarch.dockerfile import base_images
 from pytest_multiarch.errors import BuildError, InvalidPlatform, InvalidReference, MultiArchError
 from pytest_multiarch.image.copying import copy_image
 from pytest_multiarch.image.reference import DOCKER_HUB, Reference
@@ -14,7 +14,7 @@ from pytest_multiarch.platforms import Platform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_multiarch.engine.dockerfile import BaseImage
+    from pytest_multiarch.dockerfile import BaseImage
     from pytest_multiarch.engine.progress import BuildListener
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.spec import BuildSpec

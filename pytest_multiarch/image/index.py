@@ -113,7 +113,7 @@ class MultiArchImage:
         """
         for entry in self.entries:
             if _is_exactly(entry.platform, platform):
-                return self._image(entry)
+                return self.image_of(entry)
         instead = platform.best(self.platforms)
         hint = f"Docker would take {instead} instead" if instead else f"docker pull --platform {platform} would fail"
         raise PlatformMissing(f"find {platform} in {self.reference}", self._offer(), hint)
@@ -126,8 +126,16 @@ class MultiArchImage:
         best = host.best(self.platforms, strict=strict)
         for entry in self.entries:
             if entry.platform == best:
-                return self._image(entry)
+                return self.image_of(entry)
         raise PlatformMissing(f"find what runs on {host} in {self.reference}", self._offer())
+
+    def image_of(self, entry: Entry) -> PlatformImage:
+        """Return the image of one of ``entries``."""
+        if entry not in self._images:
+            self._images[entry] = PlatformImage(
+                self.client, self.reference, entry.descriptor, entry.platform, self._runner, self._store
+            )
+        return self._images[entry]
 
     def _read(self) -> tuple[Entry, ...]:
         if self._entries is None:
@@ -139,13 +147,6 @@ class MultiArchImage:
     def _offer(self) -> str:
         names = ", ".join(platform.format_all() for platform in self.platforms)
         return f"it offers {names}" if names else "it offers no platform"
-
-    def _image(self, entry: Entry) -> PlatformImage:
-        if entry not in self._images:
-            self._images[entry] = PlatformImage(
-                self.client, self.reference, entry.descriptor, entry.platform, self._runner, self._store
-            )
-        return self._images[entry]
 
     def _collect(
         self, document: RawDocument, parsed: Index | Manifest, attestations: list[Descriptor], depth: int

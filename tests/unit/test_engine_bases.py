@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_multiarch.dockerfile import BaseImage
 from pytest_multiarch.engine.bases import _home, _platforms_of, _tag, copy_bases
-from pytest_multiarch.engine.dockerfile import BaseImage
 from pytest_multiarch.engine.registry import Registry
 from pytest_multiarch.engine.spec import BuildSpec
 from pytest_multiarch.errors import BuildError, NotInRegistry

@@ -115,7 +115,23 @@ def expected(platform: Platform) -> ElfTraits | None:
     return _TRAITS.get(platform.architecture)
 
 
-def fits(elf: ElfFile, platform: Platform) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Say one thing in which a file is not for a platform.
+
+    ``about`` is ``machine`` where no processor of the platform runs the file (machine, class, byte order, ABI), ``cpu``
+    where later ones do. ``found`` is what the file is, ``expected`` what the platform is.
+    """
+
+    about: Literal["machine", "cpu"]
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.found}, {self.expected}"
+
+
+def misfits(elf: ElfFile, platform: Platform) -> tuple[Misfit, ...]:
     """Return why the platform does not run this file, or does not load it into its programs; empty if it does.
 
     Where ``expected`` knows nothing of the platform, and for files that are for no CPU at all, nothing is wrong. From
@@ -125,8 +141,13 @@ def fits(elf: ElfFile, platform: Platform) -> tuple[str, ...]:
     if promised is None or elf.machine in _NOT_FOR_A_CPU:
         return ()
     if elf.machine != promised.machine:
-        return (f"it is for {elf.machine_name}, {platform} runs {promised.machine_name}",)
+        return (Misfit("machine", f"it is for {elf.machine_name}", f"{platform} runs {promised.machine_name}"),)
     return tuple(_misfits(elf, promised, platform))
+
+
+def fits(elf: ElfFile, platform: Platform) -> tuple[str, ...]:
+    """Return what ``misfits`` finds as sentences."""
+    return tuple(map(str, misfits(elf, platform)))
 
 
 def is_chosen_at_run_time(path: str) -> bool:
@@ -137,25 +158,26 @@ def is_chosen_at_run_time(path: str) -> bool:
     return _HWCAPS.search(f"/{path}") is not None
 
 
-def _misfits(elf: ElfFile, promised: ElfTraits, platform: Platform) -> Iterator[str]:
+def _misfits(elf: ElfFile, promised: ElfTraits, platform: Platform) -> Iterator[Misfit]:
     if elf.bits != promised.bits:
-        yield f"it has {elf.bits} bits, {platform} runs {promised.bits}"
+        yield Misfit("machine", f"it has {elf.bits} bits", f"{platform} runs {promised.bits}")
     if elf.byte_order != promised.byte_order:
-        yield f"it is {elf.byte_order}-endian, {platform} is {promised.byte_order}-endian"
+        yield Misfit("machine", f"it is {elf.byte_order}-endian", f"{platform} is {promised.byte_order}-endian")
     if promised.ppc64_abi and elf.ppc64_abi not in (0, promised.ppc64_abi):
-        yield f"its ELF ABI is version {elf.ppc64_abi}, {platform} uses version {promised.ppc64_abi}"
+        found = f"its ELF ABI is version {elf.ppc64_abi}"
+        yield Misfit("machine", found, f"{platform} uses version {promised.ppc64_abi}")
     if elf.type is ElfType.REL:
         return  # what a linker or the kernel loads; kernel modules are soft-float wherever the kernel is
     if not _agrees(elf, promised):
         wanted = " or ".join(sorted(one.value for one in promised.float_abis))
-        yield f"it is {elf.float_abi.value}, {platform} is {wanted}"
+        yield Misfit("machine", f"it is {elf.float_abi.value}", f"{platform} is {wanted}")
     cpu = elf.arm_cpu
     if cpu is not None and cpu.profile == "M":
-        yield f"it is for a microcontroller ({cpu.name}), {platform} is not one"
+        yield Misfit("machine", f"it is for a microcontroller ({cpu.name})", f"{platform} is not one")
     elif cpu is not None and cpu.version > promised.arm_version and not elf.asks_machine:
-        yield f"it needs arm {cpu.name}, {platform} promises v{promised.arm_version}"
+        yield Misfit("cpu", f"it needs arm {cpu.name}", f"{platform} promises v{promised.arm_version}")
     if elf.isa_level > promised.isa_level > 0:
-        yield f"it needs x86-64-v{elf.isa_level}, {platform} promises {_level(platform, promised)}"
+        yield Misfit("cpu", f"it needs x86-64-v{elf.isa_level}", f"{platform} promises {_level(platform, promised)}")
 
 
 def _agrees(elf: ElfFile, promised: ElfTraits) -> bool:

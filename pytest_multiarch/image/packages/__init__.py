@@ -1,7 +1,6 @@
 """Which packages an image has, read from the databases that their managers leave in it; no manager runs.
 
-Names, versions and architectures only: what a platform's packages are compared and judged by. Which files belong to
-them is not read.
+Names, versions, architectures and the paths that they brought: what a platform's packages are compared and judged by.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pytest_multiarch.image.packages.architectures import (
 )
 from pytest_multiarch.image.packages.distributions import read_distributions
 from pytest_multiarch.image.packages.dpkg import read_dpkg
+from pytest_multiarch.image.packages.owned import owned_paths
 from pytest_multiarch.image.packages.rpm import read_rpm
 from pytest_multiarch.image.packages.tree import FileTree
 from pytest_multiarch.image.packages.values import Distribution, Package
@@ -31,6 +31,7 @@ __all__ = [
     "Package",
     "apk_architecture",
     "dpkg_architecture",
+    "owned_paths",
     "package_fits",
     "read_apk",
     "read_distributions",

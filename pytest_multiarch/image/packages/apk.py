@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.image.packages.tree import FileTree
 
-#: The second where /lib is part of /usr, as in Wolfi.
-_FOLDERS: Final = ("/lib/apk/db", "/usr/lib/apk/db")
+APK_FOLDERS: Final = ("/lib/apk/db", "/usr/lib/apk/db")
+"""Where the database is; the second where /lib is part of /usr, as in Wolfi."""
 
 
 def read_apk(files: FileTree) -> tuple[Package, ...]:
@@ -27,7 +27,7 @@ def read_apk(files: FileTree) -> tuple[Package, ...]:
     apk 3, which only ``apk convdb`` makes.
     """
     found: list[Package] = []
-    for folder in _FOLDERS:
+    for folder in APK_FOLDERS:
         if files.is_file(f"{folder}/installed"):
             found += _packages(f"{folder}/installed", read_lines(files, f"{folder}/installed"))
         elif files.is_file(f"{folder}/installed.adb"):
@@ -63,4 +63,5 @@ def _package(path: str, place: str, fields: dict[str, str]) -> Package:
         architecture=word(architecture, "architecture (A:)", path, place) if architecture else "",
         manager="apk",
         source="" if origin == name else origin,
+        database=path,
     )

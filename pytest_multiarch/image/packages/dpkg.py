@@ -52,6 +52,7 @@ def _packages(path: str, lines: Iterator[str]) -> Iterator[Package]:
             manager="dpkg",
             # With a version in brackets where that is another than the package's.
             source=fields.get("source", "").partition(" ")[0],
+            database=path,
         )
 
 

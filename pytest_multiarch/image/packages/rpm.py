@@ -19,7 +19,7 @@ from pytest_multiarch.image.packages.tree import refuse, word
 from pytest_multiarch.image.packages.values import Package
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from pytest_multiarch.image.packages.tree import FileTree
 
@@ -40,6 +40,24 @@ _SOURCERPM: Final = 1044
 _WANTED: Final = frozenset({_NAME, _VERSION, _RELEASE, _EPOCH, _ARCH, _SOURCERPM})
 _INT32: Final = 4
 _TEXTS: Final = frozenset({6, 8, 9})
+
+
+_DIRINDEXES: Final = 1116
+_BASENAMES: Final = 1117
+_DIRNAMES: Final = 1118
+_MOST_FILES: Final = 1_000_000
+
+
+def rpm_files(files: FileTree) -> Iterator[str]:
+    """Yield the paths that rpm's packages brought. Raises DocumentError: as ``read_rpm``."""
+    for folder in _FOLDERS:
+        database = _database(files, folder)
+        if database is None:
+            continue
+        path, headers = database
+        with closing(headers):
+            for number, header in headers:
+                yield from _paths(path, f"header {number}", header)
 
 
 def read_rpm(files: FileTree) -> tuple[Package, ...]:
@@ -92,19 +110,37 @@ def _package(path: str, place: str, header: bytes) -> Package | None:
         architecture=word(architecture, "architecture", path, place) if architecture else "",
         manager="rpm",
         source="" if source == name else source,
+        database=path,
     )
+
+
+def _paths(path: str, place: str, header: bytes) -> Iterator[str]:
+    """Yield a package's files: rpm writes each directory once, and beside each name the number of its directory."""
+    arrays: dict[int, list[bytes]] = {}
+    indexes: list[int] = []
+    start, size, entries = _index(path, place, header)
+    for tag, kind, offset, count in entries:
+        if tag not in (_DIRINDEXES, _BASENAMES, _DIRNAMES):
+            continue
+        if not 0 <= count <= _MOST_FILES or not 0 <= offset < size:
+            refuse(path, place, f"tag {tag} points outside of its data")
+        if tag == _DIRINDEXES and kind == _INT32:
+            piece = header[start + offset : min(start + size, start + offset + 4 * count)]
+            indexes = [number for (number,) in struct.iter_unpack(">I", piece[: len(piece) // 4 * 4])]
+        elif kind in _TEXTS:
+            arrays[tag] = header[start + offset : start + size].split(b"\0", count)[:count]
+    folders = arrays.get(_DIRNAMES, [])
+    for name, index in zip(arrays.get(_BASENAMES, []), indexes, strict=False):
+        if index >= len(folders):
+            refuse(path, place, f"a file is in directory {index} of {len(folders)}")
+        yield (folders[index] + name).decode("utf-8", "replace")
 
 
 def _values(path: str, place: str, header: bytes) -> dict[int, str | int]:
     """Return the wanted values of a header: an index of tags, and the data that it points into."""
-    if len(header) < _INTRO.size:
-        refuse(path, place, f"{len(header)} bytes, too few for a header")
-    count, size = _INTRO.unpack_from(header)
-    start = _INTRO.size + count * _ENTRY.size
-    if start + size > len(header):
-        refuse(path, place, f"{count} tags and {size} bytes of data do not fit into its {len(header)} bytes")
+    start, size, entries = _index(path, place, header)
     found: dict[int, str | int] = {}
-    for tag, kind, offset, _ in _ENTRY.iter_unpack(header[_INTRO.size : start]):
+    for tag, kind, offset, _ in entries:
         if tag not in _WANTED or tag in found:
             continue
         if not 0 <= offset < size:
@@ -121,3 +157,14 @@ def _values(path: str, place: str, header: bytes) -> dict[int, str | int]:
         else:
             refuse(path, place, f"tag {tag} has type {kind}, expected a text or a number")
     return found
+
+
+def _index(path: str, place: str, header: bytes) -> tuple[int, int, Iterator[tuple[int, int, int, int]]]:
+    """Return where a header's data begins and how long they are, and its tags: number, type, offset and count."""
+    if len(header) < _INTRO.size:
+        refuse(path, place, f"{len(header)} bytes, too few for a header")
+    count, size = _INTRO.unpack_from(header)
+    start = _INTRO.size + count * _ENTRY.size
+    if start + size > len(header):
+        refuse(path, place, f"{count} tags and {size} bytes of data do not fit into its {len(header)} bytes")
+    return start, size, _ENTRY.iter_unpack(header[_INTRO.size : start])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Manager = Literal["dpkg", "apk", "rpm"]
@@ -14,7 +14,8 @@ class Package:
 
     ``version`` is whole, as the manager writes it: with epoch and release. ``architecture`` is the manager's own word,
     empty where its database has none. ``source`` is the name of the source package it was built from, empty where it
-    has the package's own name or is not known.
+    has the package's own name or is not known. ``database`` is the path of the file that says all this; one package in two
+    databases is one package.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Package:
     architecture: str
     manager: Manager
     source: str = ""
+    database: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_multiarch.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 # BuildKit knows these without an ARG line; they differ per platform, so what uses them is not known here.
@@ -47,6 +47,15 @@ class BaseImage:
     platform: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """Hold one instruction, its value on one line; ``line`` is where it begins, from 1."""
+
+    name: str
+    value: str
+    line: int
+
+
 def base_images(path: Path, args: Mapping[str, str]) -> tuple[BaseImage, ...]:
     """Return the images that a Dockerfile names in ``FROM``, ``COPY --from`` and ``RUN --mount=from=``, in its order.
 
@@ -54,29 +63,22 @@ def base_images(path: Path, args: Mapping[str, str]) -> tuple[BaseImage, ...]:
     a build context of that name would stand for the stage. Lines count from 1. Raises `UsageProblem` where the file
     cannot be read.
     """
-    from dockerfile_parse import DockerfileParser
-
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"reading the Dockerfile {path}", str(error), "It has to be a text file in UTF-8.") from None
-    parser = DockerfileParser(fileobj=io.BytesIO(_on_one_line_each(text).encode()), env_replace=False)
-    values = {name: args.get(name, f"${name}") for name in _PREDEFINED}
+    values = predefined(args)
     stages: set[str] = set()
     bases: list[BaseImage] = []
     sources: list[BaseImage] = []
-    for instruction in parser.structure:
-        name, value, line = instruction["instruction"], instruction["value"], instruction["startline"] + 1
+    for instruction in read_instructions(path):
+        name, value, line = instruction.name, instruction.value, instruction.line
         if name == "ARG" and not bases:
-            _declare(value, values, args)
+            declare(value, values, args)
         elif name == "FROM":
-            image, stage = _from(value, line, values)
+            image, stage = read_from(value, line, values)
             # FROM knows the stages above it, by name only.
             bases.append(BaseImage("scratch", line) if image.reference.lower() in stages else image)
             if stage:
                 stages.add(stage.lower())
         elif name in ("COPY", "RUN"):
-            sources += [BaseImage(reference, line) for reference in _sources(value) if not reference.isdecimal()]
+            sources += [BaseImage(reference, line) for reference in sources_of(value) if not reference.isdecimal()]
     # These know all stages, also those further down.
     sources = [image for image in sources if image.reference.lower() not in stages]
     return tuple(
@@ -86,6 +88,24 @@ def base_images(path: Path, args: Mapping[str, str]) -> tuple[BaseImage, ...]:
         and "$" not in image.reference
         and _short_name(image.reference) not in stages
     )
+
+
+def read_instructions(path: Path) -> Iterator[Instruction]:
+    """Yield a Dockerfile's instructions. Raises `UsageProblem`: the file cannot be read."""
+    from dockerfile_parse import DockerfileParser
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"reading the Dockerfile {path}", str(error), "It has to be a text file in UTF-8.") from None
+    parser = DockerfileParser(fileobj=io.BytesIO(_on_one_line_each(text).encode()), env_replace=False)
+    for found in parser.structure:
+        yield Instruction(found["instruction"], found["value"], found["startline"] + 1)
+
+
+def predefined(args: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that BuildKit knows without an ARG line, standing for themselves where they differ by platform."""
+    return {name: args.get(name, f"${name}") for name in _PREDEFINED}
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -143,7 +163,16 @@ def _variable(text: str, values: Mapping[str, str], start: int) -> tuple[str, in
     return (value or "") if is_set or operator[0].endswith("?") else word, position
 
 
-def _declare(value: str, values: dict[str, str], given: Mapping[str, str]) -> None:
+def split_arguments(value: str) -> list[tuple[str, str | None]]:
+    """Return the names of an ARG line, each with its default as it is written, quotes taken away; None without one."""
+    pairs = (word.partition("=") for word in _words(value))
+    return [
+        (name, "".join(c for c in default if c not in _QUOTES) if equals else None) for name, equals, default in pairs
+    ]
+
+
+def declare(value: str, values: dict[str, str], given: Mapping[str, str]) -> None:
+    """Take an ARG line's names into the variables: what was given for them, else their defaults."""
     for word in _words(value):
         name, equals, default = word.partition("=")
         if name in given:
@@ -152,7 +181,8 @@ def _declare(value: str, values: dict[str, str], given: Mapping[str, str]) -> No
             values[name] = expand(default, values)
 
 
-def _from(value: str, line: int, values: Mapping[str, str]) -> tuple[BaseImage, str]:
+def read_from(value: str, line: int, values: Mapping[str, str]) -> tuple[BaseImage, str]:
+    """Return what a FROM line stands on, and the name of its stage, empty where it has none."""
     words = value.split()
     platform = ""
     while words and words[0].startswith("--"):
@@ -163,7 +193,7 @@ def _from(value: str, line: int, values: Mapping[str, str]) -> tuple[BaseImage, 
     return BaseImage(expand(words[0], values) if words else "", line, platform), stage
 
 
-def _sources(value: str) -> list[str]:
+def sources_of(value: str) -> list[str]:
     """Return what ``--from=`` and ``--mount=…,from=…`` name; BuildKit expands no variables there."""
     found = []
     position = 0

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_multiarch.engine.dockerfile import BaseImage, base_images, expand
+from pytest_multiarch.dockerfile import BaseImage, base_images
+from pytest_multiarch.dockerfile.reading import expand
 from pytest_multiarch.errors import UsageProblem
 
 if TYPE_CHECKING:

@@ -1,0 +1,154 @@
+"""Which program an image starts: its entrypoint and command resolved in its files, as an engine and the kernel do."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_multiarch.errors import NotInImage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_multiarch.image.entries import FileEntry
+    from pytest_multiarch.image.filesystem import ImageFiles
+    from pytest_multiarch.oci import ImageConfig
+
+#: What engines take where the config has none (containerd ``oci.defaultUnixEnv``).
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Programs that do nothing but start the one behind `--`.
+_INITS: Final = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "catatonit", "gosu", "su-exec"})
+_SCRIPT_BYTES: Final = 256  # Linux' BINPRM_BUF_SIZE
+_MOST_SCRIPTS: Final = 5  # Linux gives up at this depth of interpreters (ELOOP)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Say where a word of a command line leads.
+
+    ``word`` is as it is written, ``path`` where it was found, empty where it was not; ``wanted_by`` is what asks for it: the
+    config's field, or the script whose first line names it.
+    """
+
+    word: str
+    path: str
+    wanted_by: str
+
+
+def programs(config: ImageConfig, files: ImageFiles) -> Iterator[Program]:
+    """Yield what has to be there for the image to start, in the order in which the kernel comes to it.
+
+    First the entrypoint's (or the command's) first word; then, as long as it is a script, what its first line names; and
+    behind an init, what that starts. Nothing for an image without entrypoint and command.
+    """
+    line = (*config.entrypoint, *config.cmd)
+    if not line or not line[0]:
+        return
+    field = "Entrypoint" if config.entrypoint else "Cmd"
+    first = _resolved(line[0], field, config, files)
+    yield first
+    yield from _interpreters(first, config, files)
+    if posixpath.basename(line[0]) in _INITS:
+        behind = _behind_init(line)
+        if behind:
+            second = _resolved(behind, f"{field} (behind {posixpath.basename(line[0])})", config, files)
+            yield second
+            yield from _interpreters(second, config, files)
+
+
+def may_execute(entry: FileEntry, user: tuple[int, frozenset[int]] | None) -> bool:
+    """Tell whether a user may execute a file: the owner's, the group's or the others' bit counts, and only that one.
+
+    ``user`` is a number and groups; None is a user of whom nothing is known, for whom any bit will do. Root needs any one.
+    """
+    if user is None or user[0] == 0:
+        return entry.is_executable_by("any")
+    number, groups = user
+    if entry.uid == number:
+        return entry.is_executable_by("owner")
+    return entry.is_executable_by("group" if entry.gid in groups else "other")
+
+
+def who_runs(config: ImageConfig, files: ImageFiles) -> tuple[int, frozenset[int]] | None:
+    """Return the number and groups of the user that the image runs as; None where the image does not tell.
+
+    Names are looked up in the image's own /etc/passwd and /etc/group, as engines do (moby ``oci.WithUser``).
+    """
+    name, _, group = config.user.partition(":")
+    users = [row for row in _table(files, "/etc/passwd") if len(row) >= 4]
+    groups = [row for row in _table(files, "/etc/group") if len(row) >= 4]
+    row = next((row for row in users if row[0] == name or (name.isdecimal() and row[2] == name)), None)
+    if name in ("", "root", "0"):
+        number, own = 0, 0
+    elif row is not None and row[2].isdecimal() and row[3].isdecimal():
+        number, own = int(row[2]), int(row[3])
+    elif name.isdecimal():
+        number, own = int(name), 0
+    else:
+        return None
+    if group:
+        found = next((row[2] for row in groups if row[0] == group), group)
+        return (number, frozenset({int(found)})) if found.isdecimal() else None
+    login = row[0] if row is not None else name
+    others = {int(row[2]) for row in groups if row[2].isdecimal() and login in row[3].split(",")}
+    return number, frozenset({own, *others})
+
+
+def _resolved(word: str, wanted_by: str, config: ImageConfig, files: ImageFiles) -> Program:
+    """Look for a word as engines do: with a slash from the working directory, else along the image's PATH."""
+    if "/" in word:
+        path = posixpath.join("/", config.working_dir, word)
+        return Program(word, path if files.exists(path) else "", wanted_by)
+    search = config.environment.get("PATH", DEFAULT_PATH)
+    candidates = [posixpath.join("/", config.working_dir, folder, word) for folder in search.split(":")]
+    there = [path for path in candidates if files.is_file(path)]
+    # As execvp does: one that may not be executed is passed over, unless there is no other.
+    executable = [path for path in there if files.is_executable_by(path)]
+    return Program(word, (executable or there or [""])[0], wanted_by)
+
+
+def _interpreters(program: Program, config: ImageConfig, files: ImageFiles) -> Iterator[Program]:
+    current = program
+    for _ in range(_MOST_SCRIPTS):
+        if not current.path or not files.is_file(current.path):
+            return
+        words = _first_line(files, current.path)
+        if not words:
+            return
+        wanted_by = f"the first line of {current.path}"
+        path = words[0] if files.exists(words[0]) else ""
+        current = Program(words[0], path, wanted_by)
+        yield current
+        if path and posixpath.basename(words[0]) == "env":
+            behind = (
+                [word for word in words[1].split() if not word.startswith("-") and "=" not in word] if words[1:] else []
+            )
+            if behind:
+                yield _resolved(behind[0], wanted_by, config, files)
+
+
+def _first_line(files: ImageFiles, path: str) -> list[str]:
+    """Return a script's interpreter and what follows it, nothing for what is no script."""
+    start = files.read_start(path, _SCRIPT_BYTES)
+    if not start.startswith(b"#!"):
+        return []
+    return start[2:].partition(b"\n")[0].decode("utf-8", "replace").strip(" \t\r").split(None, 1)
+
+
+def _behind_init(line: Sequence[str]) -> str:
+    """Return the program that an init starts: behind `--`, else its first word that is no option."""
+    rest = list(line[1:])
+    if "--" in rest:
+        rest = rest[rest.index("--") + 1 :]
+        return rest[0] if rest else ""
+    return ""  # options of inits take values, and which do is theirs to know
+
+
+def _table(files: ImageFiles, path: str) -> list[list[str]]:
+    try:
+        text = files.read_bytes(path, 1024 * 1024).decode("utf-8", "replace")
+    except NotInImage:
+        return []
+    return [line.split(":") for line in text.splitlines()]

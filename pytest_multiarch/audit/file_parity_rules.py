@@ -1,0 +1,128 @@
+"""Rules about the files that the platforms of one image have in common: which are there, and their modes and owners."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from pytest_multiarch.audit.rule import ImageRule
+from pytest_multiarch.errors import FileProblem
+from pytest_multiarch.image.packages import owned_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytest_multiarch.audit.finding import Finding
+    from pytest_multiarch.audit.views import ImageView, PlatformView
+    from pytest_multiarch.image.entries import FileEntry
+
+
+class FilesDifferRule(ImageRule):
+    """Find files that only some platforms have.
+
+    Files that a package brought (dpkg, apk, rpm, Python) are left to the comparison of versions (MA502): packages have
+    other files on other architectures. Names of the platform in a path do not count, and neither do the groups of
+    expected differences: package databases, caches and logs, program loaders, libraries for later processors, files that
+    engines write. Of a directory that is missing as a whole only the directory is named.
+
+    Why: a step of the build did less on one platform and did not fail: a download that is not there for it, a plugin that
+    was not compiled, a copy by a pattern that matched nothing.
+
+    Seen in: linuxserver/docker-mastodon#21, attevon-llc/OpenTranscribe#680.
+
+    Mend: let the step fail where it brings nothing; what a platform really cannot have is allowed, with the reason.
+    """
+
+    code = "MA503"
+    name = "files-differ"
+
+    def check(self, view: ImageView) -> Iterator[Finding]:
+        """Return a finding for each path that is there on some platforms and not on all."""
+        found = {one.platform: _own_files(one) for one in view.offered}
+        # What is there on a platform at all, by a package or not, is not missing there.
+        everything = {one.platform: one.comparable_files for one in view.offered}
+        told: set[str] = set()
+        for path in sorted({path for files in found.values() for path in files}):
+            missing = [platform for platform, files in everything.items() if path not in files]
+            if not missing:
+                continue
+            if posixpath.dirname(path) in told:
+                told.add(path)
+                continue
+            told.add(path)
+            having = next(one for one in view.offered if path in found[one.platform])
+            entry = found[having.platform][path]
+            there = [str(one.platform) for one in view.offered if one.platform not in missing]
+            yield self.finding(
+                path=entry.path,
+                expected="on all platforms, or on none",
+                found=f"a {entry.kind.value} on {', '.join(there)}, nothing on {', '.join(map(str, missing))}",
+                brought=having.brought(entry.path),
+            )
+
+
+class FileModesDifferRule(ImageRule):
+    """Find files whose kind, permissions or owner differ between platforms.
+
+    Of all files that platforms have in common, whether a package brought them or not.
+
+    Why: what may be executed, read or written differs, and with it what works, and who can do harm.
+
+    Seen in: roundcube/roundcubemail-docker#184 (an entrypoint that was not executable on arm).
+
+    Mend: set modes and owners in the Dockerfile (`COPY --chmod`, `--chown`), and not by the checkout that happened to be
+    there on each build machine.
+    """
+
+    code = "MA504"
+    name = "file-modes-differ"
+
+    def check(self, view: ImageView) -> Iterator[Finding]:
+        """Return a finding for each path that is not of the same kind, mode and owner everywhere."""
+        found = {one.platform: one.comparable_files for one in view.offered}
+        for path in sorted({path for files in found.values() for path in files}):
+            groups: dict[str, list[PlatformView]] = {}
+            for one in view.offered:
+                entry = found[one.platform].get(path)
+                if entry is not None:
+                    groups.setdefault(_attributes(entry), []).append(one)
+            if len(groups) > 1:
+                last = list(groups.values())[-1][0]
+                shown = "; ".join(
+                    f"{attributes} on {', '.join(str(one.platform) for one in views)}"
+                    for attributes, views in groups.items()
+                )
+                there = found[last.platform][path].path
+                yield self.finding(
+                    path=there, expected="the same on all platforms", found=shown, brought=last.brought(there)
+                )
+
+
+def _own_files(view: PlatformView) -> Mapping[str, FileEntry]:
+    """Return those of the comparable files that no package brought."""
+    real = _RealPaths(view)
+    owned = {real.of(path) for path in owned_paths(view.files)}
+    return {name: entry for name, entry in view.comparable_files.items() if entry.path not in owned}
+
+
+class _RealPaths:
+    """Follow the links in directories' names: with a merged /usr, dpkg's /lib/… is /usr/lib/…."""
+
+    def __init__(self, view: PlatformView) -> None:
+        self._files = view.files
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            try:
+                self._folders[folder] = self._files.stat(folder or "/").path.rstrip("/")
+            except FileProblem:
+                self._folders[folder] = folder
+        return f"{self._folders[folder]}/{name}"
+
+
+def _attributes(entry: FileEntry) -> str:
+    if entry.is_symlink:
+        return "symbolic link"  # its own mode and owner mean nothing to anybody
+    return f"{entry.kind.value} {entry.mode:04o} {entry.uid}:{entry.gid}"

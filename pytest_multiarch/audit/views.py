@@ -1,0 +1,134 @@
+"""What rules look at: one platform's image, and all platforms side by side. What was read is kept for the next rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_multiarch.audit.expected import is_expected_file
+from pytest_multiarch.audit.history import Brought, layer_steps
+from pytest_multiarch.audit.names import without_names
+from pytest_multiarch.audit.survey import survey
+from pytest_multiarch.errors import PlatformMissing
+from pytest_multiarch.image.packages import read_distributions, read_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_multiarch.audit.survey import ElfEntry
+    from pytest_multiarch.image.entries import FileEntry
+    from pytest_multiarch.image.filesystem import ImageFiles
+    from pytest_multiarch.image.index import MultiArchImage
+    from pytest_multiarch.image.packages import Distribution, Package
+    from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.oci import ImageConfig
+    from pytest_multiarch.platforms import Platform
+
+
+class AuditSource(Protocol):
+    """Give the image that is audited, whole or one platform of it; the engine's image sources are such sources."""
+
+    def image(self) -> MultiArchImage:
+        """Return the image under one tag, with all its platforms."""
+
+    def platform(self, platform: Platform) -> PlatformImage:
+        """Return one platform's image. Raises PlatformMissing: it is not offered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLimits:
+    """Say how far platforms may be apart before a rule finds it.
+
+    ``age_gap`` is between the creation of a platform and of the newest; ``size_ratio`` between the compressed sizes of a
+    platform and its siblings, in either direction, and counts from a difference of ``size_from`` bytes on.
+    """
+
+    age_gap: timedelta = timedelta(days=30)
+    size_ratio: float = 2.0
+    size_from: int = 1024 * 1024
+
+
+class PlatformView:
+    """Show one platform's image to the rules: what was asked for, and what is there."""
+
+    def __init__(self, platform: Platform, image: PlatformImage) -> None:
+        self.platform = platform
+        self.image = image
+
+    def __repr__(self) -> str:
+        return f"<PlatformView {self.platform} {self.image.digest}>"
+
+    @property
+    def config(self) -> ImageConfig:
+        """Return the image's configuration."""
+        return self.image.config
+
+    @property
+    def files(self) -> ImageFiles:
+        """Return the files after all layers."""
+        return self.image.files
+
+    @cached_property
+    def elf_files(self) -> tuple[ElfEntry, ...]:
+        """Return every ELF file of the image, by path; each name of a hard link is one."""
+        return survey(self.files)
+
+    @cached_property
+    def packages(self) -> tuple[Package, ...]:
+        """Return what dpkg, apk and rpm have installed."""
+        return read_packages(self.files)
+
+    @cached_property
+    def distributions(self) -> tuple[Distribution, ...]:
+        """Return the Python packages."""
+        return read_distributions(self.files)
+
+    @cached_property
+    def comparable_files(self) -> Mapping[str, FileEntry]:
+        """Return the files by their paths without the platform's names; what good images differ in is left out."""
+        names = ((without_names(entry.path, self.platform), entry) for entry in self.files.walk())
+        return {name: entry for name, entry in names if not is_expected_file(name)}
+
+    @cached_property
+    def steps(self) -> dict[str, str]:
+        """Return, by layer digest, the build step that brought the layer, where the history tells."""
+        return layer_steps(self.image)
+
+    def brought(self, path: str) -> Brought:
+        """Return which layer brought a path, and by which step."""
+        layer = self.files.stat(path, follow=False).layer
+        return Brought(layer, self.steps.get(layer, ""))
+
+
+class ImageView:
+    """Show all platforms to the rules; ``platforms`` are those that the audit is about, in the order asked for."""
+
+    def __init__(self, source: AuditSource, platforms: Sequence[Platform], limits: AuditLimits) -> None:
+        self.platforms = tuple(platforms)
+        self.limits = limits
+        self._source = source
+        self._views: dict[Platform, PlatformView] = {}
+
+    @cached_property
+    def image(self) -> MultiArchImage:
+        """Return the image under one tag."""
+        return self._source.image()
+
+    def platform(self, platform: Platform) -> PlatformView:
+        """Return one platform's view. Raises PlatformMissing: it is not offered."""
+        if platform not in self._views:
+            self._views[platform] = PlatformView(platform, self._source.platform(platform))
+        return self._views[platform]
+
+    @cached_property
+    def offered(self) -> tuple[PlatformView, ...]:
+        """Return those of the platforms that are there, in the order asked for."""
+        return tuple(view for view in map(self._if_offered, self.platforms) if view is not None)
+
+    def _if_offered(self, platform: Platform) -> PlatformView | None:
+        try:
+            return self.platform(platform)
+        except PlatformMissing:
+            return None  # for a rule of its own to find

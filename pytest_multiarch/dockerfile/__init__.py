@@ -1,0 +1,8 @@
+"""What a Dockerfile says of the images and stages that it builds from. Nothing here builds."""
+
+from __future__ import annotations
+
+from pytest_multiarch.dockerfile.reading import BaseImage, base_images
+from pytest_multiarch.dockerfile.stages import Argument, Stage, needed_stages, read_arguments, read_stages
+
+__all__ = ["Argument", "BaseImage", "Stage", "base_images", "needed_stages", "read_arguments", "read_stages"]
