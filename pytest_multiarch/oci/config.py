@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.oci.mapping import FrozenMap
 from pytest_multiarch.oci.reading import Node, parse
+from pytest_multiarch.oci.times import time_at
 from pytest_multiarch.platforms import Platform
 
-_RFC3339: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
-)
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -83,7 +82,7 @@ class ImageConfig:
             variant=root.word_at("variant"),
             os_version=root.word_at("os.version"),
             os_features=tuple(item.word() for item in features.items()) if features else (),
-            created=_time_at(root, "created"),
+            created=time_at(root, "created"),
             author=root.text_at("author"),
             env=container.texts_at("Env"),
             entrypoint=_command_at(container, "Entrypoint"),
@@ -129,7 +128,7 @@ def _command_at(node: Node, key: str) -> tuple[str, ...]:
 def _history(node: Node) -> History:
     empty = node.child("empty_layer")
     return History(
-        created=_time_at(node, "created"),
+        created=time_at(node, "created"),
         created_by=node.text_at("created_by"),
         author=node.text_at("author"),
         comment=node.text_at("comment"),
@@ -157,20 +156,3 @@ def _seconds_at(node: Node, key: str) -> float:
 def _diff_ids(rootfs: Node) -> tuple[str, ...]:
     digests = rootfs.child("diff_ids")
     return tuple(item.digest() for item in digests.items()) if digests else ()
-
-
-def _time_at(node: Node, key: str) -> datetime | None:
-    child = node.child(key)
-    if child is None or child.text() == "":
-        return None
-    match = _RFC3339.fullmatch(child.text())
-    if match is None:
-        child.expected("a date and time as in RFC 3339")
-    *numbers, fraction, sign, hours, minutes = match.groups()
-    shift = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    try:
-        zone = timezone(-shift if sign == "-" else shift)
-        year, month, day, hour, minute, second = (int(number) for number in numbers)
-        return datetime(year, month, day, hour, minute, second, int((fraction or "0").ljust(6, "0")[:6]), zone)
-    except ValueError:
-        child.expected("a date and time as in RFC 3339")

@@ -154,19 +154,20 @@ class Node:
         return Node(self.document, value, f"{self.pointer}/{step}")
 
 
-def parse(data: bytes, document: str) -> Node:
+def parse(data: bytes, document: str, limit: int = DOCUMENT_LIMIT) -> Node:
     """Parse the bytes of a document, which must be a JSON object.
 
     Args:
-        data: the document, UTF-8, at most ``DOCUMENT_LIMIT`` bytes.
+        data: the document, UTF-8.
         document: what it is, for errors: ``index docker.io/library/alpine:3``.
+        limit: bytes of the largest document read.
 
     Raises DocumentError: too large, too deep, not UTF-8, not JSON, or not an object.
 
     """
     root = Node(document, None)
-    if len(data) > DOCUMENT_LIMIT:
-        root.refuse(f"{len(data)} bytes, more than the {DOCUMENT_LIMIT} that are read")
+    if len(data) > limit:
+        root.refuse(f"{len(data)} bytes, more than the {limit} that are read")
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except RecursionError:
