@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.container import Container
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.errors import MultiArchError
+    from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom, Statement
     from pytest_multiarch.image.entries import FileEntry
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.index import MultiArchImage
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.results import CommandResult
 
 __all__ = [
+    "Attestation",
     "BuildSpec",
     "CommandResult",
     "Container",
@@ -30,9 +32,13 @@ __all__ = [
     "MultiArchImage",
     "Platform",
     "PlatformImage",
+    "Provenance",
+    "Sbom",
+    "Statement",
 ]
 
 _HOMES = {
+    "Attestation": "image.attestations",
     "BuildSpec": "engine.spec",
     "CommandResult": "results",
     "Container": "engine.container",
@@ -43,6 +49,9 @@ _HOMES = {
     "MultiArchImage": "image.index",
     "Platform": "platforms",
     "PlatformImage": "image.platform_image",
+    "Provenance": "image.attestations",
+    "Sbom": "image.attestations",
+    "Statement": "image.attestations",
 }
 
 

@@ -11,6 +11,7 @@ from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.oci import Descriptor, ImageConfig, Index, Manifest
 
 if TYPE_CHECKING:
+    from pytest_multiarch.image.attestations import Attestation
     from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.platform_image import Runner
     from pytest_multiarch.image.source import ImageReader
@@ -106,6 +107,13 @@ class MultiArchImage:
         self._read()
         return self._attestations
 
+    def attestations_of(self, platform: Platform) -> tuple[Attestation, ...]:
+        """Return what is attested of exactly this platform's image: its ``attestations``.
+
+        Raises PlatformMissing: the image is not offered for it. Raises DocumentError: an attestation is broken.
+        """
+        return self.for_platform(platform).attestations
+
     def for_platform(self, platform: Platform) -> PlatformImage:
         """Return the image for exactly this platform; a version that is not asked for does not count.
 
@@ -133,7 +141,13 @@ class MultiArchImage:
         """Return the image of one of ``entries``."""
         if entry not in self._images:
             self._images[entry] = PlatformImage(
-                self.client, self.reference, entry.descriptor, entry.platform, self._runner, self._store
+                self.client,
+                self.reference,
+                entry.descriptor,
+                entry.platform,
+                self._runner,
+                self._store,
+                [one for one in self._attestations if one.refers_to == entry.descriptor.digest],
             )
         return self._images[entry]
 

@@ -9,12 +9,14 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_multiarch.errors import MultiArchError
+from pytest_multiarch.image.attestations import AttestationReader
 from pytest_multiarch.image.filesystem import open_files
 from pytest_multiarch.oci import ImageConfig, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.reference import Reference
@@ -48,6 +50,7 @@ class PlatformImage:
     ``platform`` is what the index says, ``config.platform`` what the image says of itself; they should agree.
     ``reference`` is the repository with the digest of this platform's manifest: it means the same image to every
     engine, whichever platforms it has pulled before. ``layers`` keeps what ``files`` reads, the client's own unless given.
+    ``attested`` are the index's entries that hold attestations of this image; without an index nobody knows them.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class PlatformImage:
         platform: Platform,
         runner: Runner | None = None,
         layers: LayerStore | None = None,
+        attested: Sequence[Descriptor] = (),
     ) -> None:
         self.client = client
         self.descriptor = descriptor
@@ -69,6 +73,7 @@ class PlatformImage:
         self._store = layers
         self._files: ImageFiles | None = None
         self._files_lock = threading.Lock()
+        self._attested = AttestationReader(client, self.reference, attested)
 
     def __repr__(self) -> str:
         return f"<PlatformImage {self.platform} {self.reference}>"
@@ -101,6 +106,31 @@ class PlatformImage:
     def layers(self) -> tuple[Descriptor, ...]:
         """Return the layers, the lowest first; raises what ``manifest`` raises."""
         return self.manifest.layers
+
+    @property
+    def attestations(self) -> tuple[Attestation, ...]:
+        """Return what is attested of this image, in the index's order.
+
+        They are claims, and nothing here verifies who makes them. Raises DocumentError: a manifest or a statement is
+        broken, or larger than the limits; else what ``manifest`` raises.
+        """
+        return self._attested.attestations
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """Return how this image was built, None where the index does not say; only the provenance is read.
+
+        Raises MultiArchError: it is said more than once; else what ``attestations`` raises.
+        """
+        return self._attested.provenance
+
+    @property
+    def sbom(self) -> Sbom | None:
+        """Return the list of packages that was made when this image was built, None where there is none.
+
+        Only SBOMs are read. Raises MultiArchError: there are several; else what ``attestations`` raises.
+        """
+        return self._attested.sbom
 
     @property
     def files(self) -> ImageFiles:

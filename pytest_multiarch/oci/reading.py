@@ -80,6 +80,12 @@ class Node:
             self.expected("a string")
         return _clean(self.value)
 
+    def as_text(self) -> str:
+        """Return this string, and of anything else its JSON on one line."""
+        if isinstance(self.value, str):
+            return _clean(self.value)
+        return _clean(json.dumps(self.value, ensure_ascii=False, separators=(",", ":")))
+
     def word(self) -> str:
         """Return this string if it can be printed: names and types are shown to people."""
         text = self.text()
