@@ -114,6 +114,27 @@ class MultiArchImage:
         """
         return self.for_platform(platform).attestations
 
+    @property
+    def sizes(self) -> dict[Platform, int]:
+        """Return the bytes that pulling each platform takes, in the index's order: config and layers, compressed.
+
+        Reads the manifests only, and raises what reading them raises.
+        """
+        return {platform: image.size for platform, image in self._by_platform().items()}
+
+    @property
+    def shared_layers(self) -> dict[str, tuple[Platform, ...]]:
+        """Return the digests of layers that more than one platform has, and which: the first platform's lowest first.
+
+        A layer is the same for all platforms where it holds no programs, or holds programs of one of them by mistake.
+        Reads the manifests only, and raises what reading them raises.
+        """
+        found: dict[str, list[Platform]] = {}
+        for platform, image in self._by_platform().items():
+            for digest in dict.fromkeys(layer.digest for layer in image.layers):
+                found.setdefault(digest, []).append(platform)
+        return {digest: tuple(platforms) for digest, platforms in found.items() if len(platforms) > 1}
+
     def for_platform(self, platform: Platform) -> PlatformImage:
         """Return the image for exactly this platform; a version that is not asked for does not count.
 
@@ -161,6 +182,13 @@ class MultiArchImage:
     def _offer(self) -> str:
         names = ", ".join(platform.format_all() for platform in self.platforms)
         return f"it offers {names}" if names else "it offers no platform"
+
+    def _by_platform(self) -> dict[Platform, PlatformImage]:
+        """Return each platform's image; of a platform that is repeated the first."""
+        entries: dict[Platform, Entry] = {}
+        for entry in self.entries:
+            entries.setdefault(entry.platform, entry)
+        return {platform: self.image_of(entry) for platform, entry in entries.items()}
 
     def _collect(
         self, document: RawDocument, parsed: Index | Manifest, attestations: list[Descriptor], depth: int

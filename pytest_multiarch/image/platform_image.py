@@ -108,6 +108,15 @@ class PlatformImage:
         return self.manifest.layers
 
     @property
+    def size(self) -> int:
+        """Return the bytes that pulling this image takes: config and layers, compressed, each content once.
+
+        Raises what ``manifest`` raises.
+        """
+        blobs = (self.manifest.config, *self.layers)
+        return sum({blob.digest: blob.size for blob in blobs}.values())
+
+    @property
     def attestations(self) -> tuple[Attestation, ...]:
         """Return what is attested of this image, in the index's order.
 

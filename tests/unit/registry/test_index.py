@@ -209,6 +209,59 @@ def test_a_broken_config_is_named(registry: FakeRegistry, client: RegistryClient
         _ = load(client, registry).platforms
 
 
+def test_a_size_is_what_a_pull_transfers(registry: FakeRegistry, client: RegistryClient) -> None:
+    entries = [
+        add_image(registry, "app", "linux/amd64", layers=(b"1234567890", b"12345")),
+        add_image(registry, "app", "linux/arm64", layers=(b"123",)),
+    ]
+    add_index(registry, "app", "1", entries=[*entries, attestation(registry, "app", entries[0]["digest"])])
+    image = load(client, registry)
+    # A config of add_image, by platform: {"os": "linux", "architecture": "amd64", "rootfs": …}.
+    config = len('{"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}}')
+    assert image.sizes == {AMD64: config + 15, ARM64: config + 3}
+    assert list(image.sizes) == [AMD64, ARM64]
+    assert image.for_platform(ARM64).size == config + 3
+    assert registry.asked("GET", "/blobs/") == []
+
+
+def test_a_layer_that_is_there_twice_is_pulled_once(registry: FakeRegistry, client: RegistryClient) -> None:
+    add_image(registry, "app", "linux/amd64", "1", layers=(b"12345", b"123", b"12345"))
+    image = load(client, registry).for_platform(AMD64)
+    assert image.size == image.manifest.config.size + 8
+
+
+def test_shared_layers_name_the_platforms_that_have_them(registry: FakeRegistry, client: RegistryClient) -> None:
+    layers = {
+        "linux/amd64": (b"all", b"amd64", b"64 bit"),
+        "linux/arm64": (b"arm64", b"64 bit", b"all", b"64 bit"),
+        "linux/arm/v7": (b"arm", b"arm", b"all"),
+    }
+    entries = [add_image(registry, "app", name, layers=contents) for name, contents in layers.items()]
+    add_index(registry, "app", "1", entries=[*entries, attestation(registry, "app", entries[0]["digest"])])
+    image = load(client, registry)
+    first = image.for_platform(AMD64).layers
+    assert image.shared_layers == {first[0].digest: (AMD64, ARM64, ARMV7), first[2].digest: (AMD64, ARM64)}
+    assert list(image.shared_layers) == [first[0].digest, first[2].digest]
+    assert registry.asked("GET", "/blobs/") == []
+
+
+def test_one_image_under_two_platforms_shares_all_its_layers(registry: FakeRegistry, client: RegistryClient) -> None:
+    entry = add_image(registry, "app", "linux/amd64")
+    twin = {**entry, "platform": {"os": "linux", "architecture": "arm64"}}
+    add_index(registry, "app", "1", entries=[entry, twin])
+    image = load(client, registry)
+    assert image.shared_layers == {layer.digest: (AMD64, ARM64) for layer in image.for_platform(AMD64).layers}
+
+
+def test_of_a_repeated_platform_the_first_entry_counts(registry: FakeRegistry, client: RegistryClient) -> None:
+    entries = [add_image(registry, "app", "linux/amd64", layers=(layer,)) for layer in (b"1", b"12345")]
+    add_index(registry, "app", "1", entries=entries)
+    image = load(client, registry)
+    assert image.sizes == {AMD64: image.for_platform(AMD64).size}
+    assert image.for_platform(AMD64).layers[0].size == 1
+    assert image.shared_layers == {}
+
+
 class Engine:
     def run(
         self,
