@@ -9,15 +9,19 @@ import pytest
 from pytest_multiarch.errors import DocumentError, IntegrityError, MultiArchError, PlatformMissing
 from pytest_multiarch.image.attestations import STATEMENT_LIMIT, Provenance, Sbom
 from pytest_multiarch.image.index import MultiArchImage
+from pytest_multiarch.image.layout import LayoutClient
 from pytest_multiarch.oci import OCI_INDEX
 from pytest_multiarch.platforms import Platform
 from tests.unit.attestations.common import SPDX, V02, attest, layer, statement
 from tests.unit.attestations.test_provenance import MAKEFILE
 from tests.unit.attestations.test_sbom import SPDX_EXAMPLE
+from tests.unit.files.test_layouts import entry_of, write_folder
 from tests.unit.images import add_image, add_index, descriptor
 from tests.unit.registry.common import ref
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_multiarch.image.registry import RegistryClient
     from tests.unit.fake_registry import FakeRegistry
 
@@ -103,6 +107,18 @@ def test_attestations_of_a_nested_index_are_found(
     inner = add_index(registry, "app", entries=[entry, about])
     nested = descriptor(OCI_INDEX, inner, len(registry.manifests["app", inner][0]))
     assert load(client, registry, nested).for_platform(AMD64).provenance is not None
+
+
+def test_an_oci_layout_is_read_as_a_registry_is(registry: FakeRegistry, entry: dict[str, Any], tmp_path: Path) -> None:
+    layers = [of_provenance(registry, entry["digest"]), of_packages(registry, entry["digest"])]
+    about = attest(registry, "app", entry["digest"], *layers)
+    digest = add_index(registry, "app", entries=[entry, about])
+    folder = write_folder(registry, tmp_path / "layout", entry_of(registry, digest))
+    with LayoutClient(f"oci-layout://{folder}") as layout:
+        image = MultiArchImage.load(layout, layout.reference).for_platform(AMD64)
+        assert image.provenance is not None
+        assert image.sbom is not None
+        assert [one.is_about(entry["digest"]) for one in image.attestations[0].statements] == [True, True]
 
 
 def test_layers_of_other_types_are_ignored(
