@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_multiarch.audit import Finding, assert_no_findings
     from pytest_multiarch.engine.container import Container
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.errors import MultiArchError
@@ -27,6 +28,7 @@ __all__ = [
     "Container",
     "FileEntry",
     "FileKind",
+    "Finding",
     "ImageFiles",
     "MultiArchError",
     "MultiArchImage",
@@ -35,6 +37,7 @@ __all__ = [
     "Provenance",
     "Sbom",
     "Statement",
+    "assert_no_findings",
 ]
 
 _HOMES = {
@@ -44,6 +47,7 @@ _HOMES = {
     "Container": "engine.container",
     "FileEntry": "image.entries",
     "FileKind": "image.members",
+    "Finding": "audit",
     "ImageFiles": "image.filesystem",
     "MultiArchError": "errors",
     "MultiArchImage": "image.index",
@@ -52,6 +56,7 @@ _HOMES = {
     "Provenance": "image.attestations",
     "Sbom": "image.attestations",
     "Statement": "image.attestations",
+    "assert_no_findings": "audit",
 }
 
 

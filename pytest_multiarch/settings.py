@@ -6,6 +6,7 @@ A list option's ini twin is ``type="args"``, so that one text and a TOML list bo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_multiarch.audit.policy import Policy
     from pytest_multiarch.engine.options import EngineOptions, Node
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.platforms import Platform
@@ -24,13 +26,24 @@ DEFAULT_BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Describe one option: its name without prefix, whether it may be given several times, and its help."""
+    """Describe one option: its name without prefix, its help, and what its values are.
+
+    A list may be given several times; of ``lines`` each value is one line in the ini file, blanks included. A flag has no
+    value.
+    """
 
     name: str
     help: str
-    metavar: str
+    metavar: str = ""
     default: str = ""
     is_list: bool = False
+    is_lines: bool = False
+    is_flag: bool = False
+
+    @property
+    def repeats(self) -> bool:
+        """Tell whether it may be given several times."""
+        return self.is_list or self.is_lines
 
     @property
     def flag(self) -> str:
@@ -89,6 +102,28 @@ OPTIONS = (
     Option("command-timeout", "time limit of one command in a container, in seconds", "SECONDS", "300"),
 )
 
+AUDIT_OPTIONS = (
+    Option("audit", "collect the audit's rules as tests: audit::MA201[linux/arm64]", is_flag=True),
+    Option(
+        "audit-select",
+        "rules to audit by: codes, beginnings of codes, names, 'default' or 'all', separated by commas; repeatable",
+        "RULE,…",
+        is_list=True,
+    ),
+    Option(
+        "audit-ignore", "rules to leave out, given as for --multiarch-audit-select; repeatable", "RULE,…", is_list=True
+    ),
+    Option(
+        "audit-allow",
+        "let findings pass for a reason: 'MA201 /usr/lib/firmware/** because …'; with [linux/arm64] behind the rule for that "
+        "platform only; repeatable",
+        "ALLOWANCE",
+        is_lines=True,
+    ),
+    Option("audit-age-gap", "days that a platform may be older than the newest (MA505)", "DAYS", "30"),
+    Option("audit-size-ratio", "how many times larger or smaller a platform may be (MA506)", "RATIO", "2"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -114,17 +149,25 @@ class Settings:
 def add_options(parser: pytest.Parser) -> None:
     """Register every option with its ini twin."""
     group = parser.getgroup("multiarch", "multi-architecture container images")
-    for option in OPTIONS:
+    for option in (*OPTIONS, *AUDIT_OPTIONS):
         shown = f"{option.help} (default: {option.default})" if option.default else option.help
+        text = f"{shown}; ini: {option.ini}"
+        # None tells "not given" from every value, so that the ini twin gets its turn.
+        if option.is_flag:
+            group.addoption(option.flag, action="store_true", default=None, dest=option.ini, help=text)
+            parser.addini(option.ini, shown, type="bool", default=False)
+            continue
         group.addoption(
             option.flag,
-            action="append" if option.is_list else "store",
-            default=None,  # None tells "not given" from every value, so that the ini twin gets its turn
+            action="append" if option.repeats else "store",
+            default=None,
             dest=option.ini,
             metavar=option.metavar,
-            help=f"{shown}; ini: {option.ini}",
+            help=text,
         )
-        if option.is_list:
+        if option.is_lines:
+            parser.addini(option.ini, shown, type="linelist", default=[])
+        elif option.is_list:
             parser.addini(option.ini, shown, type="args", default=[])
         else:
             parser.addini(option.ini, shown, type="string", default=option.default)
@@ -136,7 +179,7 @@ def read_settings(config: pytest.Config) -> Settings:
     from pytest_multiarch.engine.spec import BuildSpec, parse_build_args, parse_build_contexts
     from pytest_multiarch.platforms import Platform, parse_platforms
 
-    values: Mapping[str, Any] = {option.name: _value(config, option) for option in OPTIONS}
+    values = _values(config, OPTIONS)
     platforms = parse_platforms(values["platforms"]) if values["platforms"] else (Platform.host(),)
     spec = BuildSpec(
         context=_path(config, values["context"]) or config.rootpath,
@@ -199,17 +242,55 @@ def _nodes(texts: Sequence[str]) -> Iterator[Node]:
 
 def is_configured(config: pytest.Config) -> bool:
     """Say whether the user has set any option, on the command line or in the ini file."""
+    return _any_set(config, (*OPTIONS, *AUDIT_OPTIONS))
+
+
+def is_audit_configured(config: pytest.Config) -> bool:
+    """Say whether the user has set any option about the audit."""
+    return _any_set(config, AUDIT_OPTIONS)
+
+
+def _any_set(config: pytest.Config, options: Sequence[Option]) -> bool:
     return any(
-        config.getoption(option.ini) is not None or config.getini(option.ini) not in (option.default, [], "", None)
-        for option in OPTIONS
+        config.getoption(option.ini) is not None
+        or config.getini(option.ini) not in (option.default, [], "", None, False)
+        for option in options
     )
+
+
+def is_audit_wanted(config: pytest.Config) -> bool:
+    """Say whether the audit's rules are to be collected as tests."""
+    return bool(_value(config, AUDIT_OPTIONS[0]))
+
+
+def read_audit_policy(config: pytest.Config) -> Policy:
+    """Read and check the options about the audit. Raises `UsageProblem` with the first that is wrong."""
+    from pytest_multiarch.audit.policy import DEFAULT, Allowance, Policy, split_words
+    from pytest_multiarch.audit.views import AuditLimits
+
+    values = _values(config, AUDIT_OPTIONS)
+    return Policy(
+        select=split_words(values["audit-select"]) or (DEFAULT,),
+        ignore=split_words(values["audit-ignore"]),
+        allow=tuple(Allowance.parse(text) for text in values["audit-allow"]),
+        limits=AuditLimits(
+            age_gap=timedelta(days=_number(values["audit-age-gap"], "--multiarch-audit-age-gap", float, 0, 36500)),
+            size_ratio=_number(values["audit-size-ratio"], "--multiarch-audit-size-ratio", float, 1, 1000),
+        ),
+    )
+
+
+def _values(config: pytest.Config, options: Sequence[Option]) -> Mapping[str, Any]:
+    return {option.name: _value(config, option) for option in options}
 
 
 def _value(config: pytest.Config, option: Option) -> Any:
     given = config.getoption(option.ini)
     if given is None:
         given = config.getini(option.ini)
-    if option.is_list:
+    if option.is_flag:
+        return bool(given)
+    if option.repeats:
         return [str(text) for text in given or ()]
     return str(given or option.default)
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pytest_multiarch.audit.auditing import Audit, AuditRun, Check, Outcome, audit_image, audit_platform
+from pytest_multiarch.audit.auditing import (
+    Audit,
+    AuditRun,
+    Check,
+    Outcome,
+    assert_no_findings,
+    audit_image,
+    audit_platform,
+)
 from pytest_multiarch.audit.builtin import builtin_rules
 from pytest_multiarch.audit.context import BuildContext
 from pytest_multiarch.audit.finding import Finding, describe
@@ -27,6 +35,7 @@ __all__ = [
     "PlatformView",
     "Policy",
     "Rule",
+    "assert_no_findings",
     "audit_image",
     "audit_platform",
     "builtin_rules",

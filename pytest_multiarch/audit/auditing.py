@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_multiarch.audit.allowance_rule import StaleAllowanceRule
 from pytest_multiarch.audit.builtin import builtin_rules
 from pytest_multiarch.audit.finding import describe
-from pytest_multiarch.audit.policy import Policy, check_rules
+from pytest_multiarch.audit.policy import Allowance, Policy, check_rules
 from pytest_multiarch.audit.rule import ContextRule, ImageRule, IndexRule, PlatformRule, is_per_platform
 from pytest_multiarch.audit.views import ImageView
 from pytest_multiarch.errors import MultiArchError, PlatformMissing
+from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_multiarch.audit.context import BuildContext
     from pytest_multiarch.audit.finding import Finding
-    from pytest_multiarch.audit.policy import Allowance
     from pytest_multiarch.audit.rule import Rule
     from pytest_multiarch.audit.views import AuditSource
+    from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.index import MultiArchImage
     from pytest_multiarch.image.platform_image import PlatformImage
-    from pytest_multiarch.platforms import Platform
 
 
 class Check(NamedTuple):
@@ -49,10 +49,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Say what an image is held against: the rules that count, and the policy that they were chosen by."""
+    """Say what images are held against: the rules that there are, and the policy that chooses from them."""
 
-    rules: tuple[Rule, ...]
+    known: tuple[Rule, ...]
     policy: Policy
+    rules: tuple[Rule, ...]
 
     @classmethod
     def of(cls, policy: Policy | None = None, more_rules: Iterable[object] = ()) -> Audit:
@@ -60,8 +61,24 @@ class Audit:
 
         Raises UsageProblem: the policy names a rule that is not there, or a rule is none or has another's code.
         """
-        chosen = policy or Policy()
-        return cls(chosen.chosen(check_rules([*builtin_rules(), *more_rules])), chosen)
+        known, chosen = check_rules([*builtin_rules(), *more_rules]), policy or Policy()
+        return cls(known, chosen, chosen.chosen(known))
+
+    def with_choice(
+        self,
+        *,
+        select: Sequence[str] | None = None,
+        ignore: Sequence[str] | None = None,
+        allow: Sequence[Allowance] | None = None,
+    ) -> Audit:
+        """Return this audit with another choice; None leaves what it has. Raises UsageProblem as ``of`` does."""
+        policy = replace(
+            self.policy,
+            select=self.policy.select if select is None else tuple(select),
+            ignore=self.policy.ignore if ignore is None else tuple(ignore),
+            allow=self.policy.allow if allow is None else tuple(allow),
+        )
+        return Audit(self.known, policy, policy.chosen(self.known))
 
     def checks(self, platforms: Sequence[Platform], *, has_context: bool) -> list[Check]:
         """Return what is to be checked, rule by rule; the Dockerfile's rules only where there is one."""
@@ -73,6 +90,18 @@ class Audit:
                 found.append(Check(rule, None))
         return found
 
+    def platform_findings(
+        self, image: PlatformImage, *, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
+    ) -> tuple[Finding, ...]:
+        """Return what is wrong with one platform's image in itself: the index and the other platforms are not looked at."""
+        run = AuditRun(self.with_choice(select=select, ignore=ignore), OnePlatform(image), [image.platform])
+        return tuple(
+            finding
+            for check in run.checks
+            if isinstance(check.rule, PlatformRule)
+            for finding in run.outcome(check).findings
+        )
+
 
 class AuditRun:
     """Make an audit's checks on one image. Thread-safe; nothing is read before it is needed.
@@ -82,6 +111,7 @@ class AuditRun:
         source: gives the image, and its platforms one by one.
         platforms: which of them the audit is about, in the order asked for.
         context: gives what the image was built from; called once, None where it was not built here.
+        read: reads an image's files at their first use; for whoever shows progress meanwhile.
 
     """
 
@@ -91,10 +121,12 @@ class AuditRun:
         source: AuditSource,
         platforms: Sequence[Platform],
         context: Callable[[], BuildContext] | None = None,
+        read: Callable[[PlatformImage], ImageFiles] | None = None,
     ) -> None:
         self.audit = audit
+        self.source = source
         self.platforms = tuple(platforms)
-        self._view = ImageView(source, platforms, audit.policy.limits)
+        self._view = ImageView(source, platforms, audit.policy.limits, read)
         self._make_context = context
         self._context: BuildContext | None = None
         self._outcomes: dict[Check, Outcome] = {}
@@ -224,19 +256,41 @@ def audit_image(
 
 def audit_platform(image: PlatformImage, audit: Audit | None = None) -> tuple[Finding, ...]:
     """Return what is wrong with one platform's image in itself: the index and the other platforms are not looked at."""
-    run = AuditRun(audit or Audit.of(), OnePlatform(image), [image.platform])
-    return tuple(
-        finding
-        for check in run.checks
-        if isinstance(check.rule, PlatformRule)
-        for finding in run.outcome(check).findings
-    )
+    return (audit or Audit.of()).platform_findings(image)
 
 
 def assert_no_findings(
-    image: MultiArchImage, audit: Audit | None = None, platforms: Sequence[Platform] | None = None
+    image: MultiArchImage,
+    *,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+    allow: Sequence[str] | None = None,
+    platforms: Sequence[Platform | str] | None = None,
 ) -> None:
-    """Raise AssertionError with all findings, unless there are none."""
-    findings = audit_image(image, audit, platforms)
+    """Raise AssertionError with all findings of an image, unless there are none.
+
+    Args:
+        image: all its platforms are looked at, unless ``platforms`` names others.
+        select: rules by code, by the beginning of a code (``MA2``), or by name; the run's own choice unless given.
+        ignore: rules that do not count, the same way.
+        allow: what may be found, each as ``MA201 /usr/lib/firmware/** because …``; the run's own unless given, which are
+            then not judged: they may be for another image.
+        platforms: those that the image should have.
+
+    Raises UsageProblem: a rule or a platform is not there, or an allowance has no reason. Else what reading raises.
+
+    """
+    auditor = image.auditor() if image.auditor is not None else None
+    known = auditor if isinstance(auditor, Audit) else Audit.of()
+    given = None if allow is None else [Allowance.parse(text) for text in allow]
+    audit = known.with_choice(select=select, ignore=ignore, allow=given)
+    wanted = image.platforms if platforms is None else [_platform(one) for one in platforms]
+    found = audit_image(image, audit, wanted)
+    findings = [one for one in found if given is not None or one.code != StaleAllowanceRule.code]
     if findings:
-        raise AssertionError(f"{len(findings)} findings in {image.reference}\n{describe(findings)}")
+        count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+        raise AssertionError(f"{count} in {image.reference}\n{describe(findings)}")
+
+
+def _platform(given: Platform | str) -> Platform:
+    return Platform.parse(given) if isinstance(given, str) else given

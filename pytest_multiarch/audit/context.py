@@ -27,6 +27,7 @@ class BuildContext:
         arguments: the ARG instructions before the first FROM, and those of these stages.
         platforms: what is built.
         args: the build arguments that were given.
+        replaced: names of images and stages in whose place the build gets a context of its own.
         reader: opens a client that reads base images; called only where a rule has to ask a registry.
 
     """
@@ -37,6 +38,7 @@ class BuildContext:
     platforms: tuple[Platform, ...]
     args: Mapping[str, str]
     reader: Callable[[], ImageReader]
+    replaced: frozenset[str] = frozenset()
 
     @classmethod
     def read(
@@ -47,6 +49,7 @@ class BuildContext:
         reader: Callable[[], ImageReader],
         args: Mapping[str, str] | None = None,
         target: str | None = None,
+        replaced: frozenset[str] = frozenset(),
     ) -> BuildContext:
         """Read a Dockerfile. Raises UsageProblem: it cannot be read."""
         given = dict(args or {})
@@ -60,6 +63,7 @@ class BuildContext:
             platforms=tuple(platforms),
             args=given,
             reader=reader,
+            replaced=replaced,
         )
 
     def place(self, line: int) -> str:

@@ -41,7 +41,7 @@ class SinglePlatformPinRule(ContextRule):
         if len(context.platforms) < 2:
             return
         for stage in context.stages:
-            if stage.platform or not _is_pinned(stage.base):
+            if stage.platform or stage.base in context.replaced or not _is_pinned(stage.base):
                 continue
             base = context.base(stage.base)
             if base.index is None:

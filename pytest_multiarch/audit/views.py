@@ -15,7 +15,7 @@ from pytest_multiarch.errors import PlatformMissing
 from pytest_multiarch.image.packages import read_distributions, read_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_multiarch.audit.survey import ElfEntry
     from pytest_multiarch.image.entries import FileEntry
@@ -53,9 +53,12 @@ class AuditLimits:
 class PlatformView:
     """Show one platform's image to the rules: what was asked for, and what is there."""
 
-    def __init__(self, platform: Platform, image: PlatformImage) -> None:
+    def __init__(
+        self, platform: Platform, image: PlatformImage, read: Callable[[PlatformImage], ImageFiles] | None = None
+    ) -> None:
         self.platform = platform
         self.image = image
+        self._read = read
 
     def __repr__(self) -> str:
         return f"<PlatformView {self.platform} {self.image.digest}>"
@@ -65,10 +68,10 @@ class PlatformView:
         """Return the image's configuration."""
         return self.image.config
 
-    @property
+    @cached_property
     def files(self) -> ImageFiles:
         """Return the files after all layers."""
-        return self.image.files
+        return self._read(self.image) if self._read is not None else self.image.files
 
     @cached_property
     def elf_files(self) -> tuple[ElfEntry, ...]:
@@ -105,9 +108,16 @@ class PlatformView:
 class ImageView:
     """Show all platforms to the rules; ``platforms`` are those that the audit is about, in the order asked for."""
 
-    def __init__(self, source: AuditSource, platforms: Sequence[Platform], limits: AuditLimits) -> None:
+    def __init__(
+        self,
+        source: AuditSource,
+        platforms: Sequence[Platform],
+        limits: AuditLimits,
+        read: Callable[[PlatformImage], ImageFiles] | None = None,
+    ) -> None:
         self.platforms = tuple(platforms)
         self.limits = limits
+        self._read = read
         self._source = source
         self._views: dict[Platform, PlatformView] = {}
 
@@ -119,7 +129,7 @@ class ImageView:
     def platform(self, platform: Platform) -> PlatformView:
         """Return one platform's view. Raises PlatformMissing: it is not offered."""
         if platform not in self._views:
-            self._views[platform] = PlatformView(platform, self._source.platform(platform))
+            self._views[platform] = PlatformView(platform, self._source.platform(platform), self._read)
         return self._views[platform]
 
     @cached_property

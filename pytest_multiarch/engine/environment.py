@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.image.filesystem import ImageFiles
+    from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
 
@@ -48,8 +50,8 @@ T = TypeVar("T")
 class Listener(BuildListener, Protocol):
     """Hear how builds go on, and wait for them on the main thread, where progress can be shown."""
 
-    def wait(self, future: Future[T]) -> T:
-        """Return the future's result, showing progress until it is there."""
+    def wait(self, future: Future[T], what: str = "") -> T:
+        """Return the future's result, showing progress until it is there; ``what`` says what else is waited for."""
         ...
 
 
@@ -70,6 +72,7 @@ class Environment:
         self._ledger: Ledger | None = None
         self._watchdog: Watchdog | None = None
         self._clients: list[RegistryClient] = []
+        self._bases: RegistryClient | None = None
 
     def check(self, *, builds: bool, runs: bool) -> None:
         """Look, before the first test, for what the run needs. Raises `UsageProblem`; starts nothing that has to be removed."""
@@ -135,6 +138,19 @@ class Environment:
                     self._users_client(), reference, lambda: self._running(reference.registry)
                 )
             return self._images[key]
+
+    def read_files(self, image: PlatformImage) -> ImageFiles:
+        """Return an image's files, fetched at the first use; where that takes long, the user sees what is read."""
+        size = sum(layer.size for layer in image.layers) / 1e6
+        what = f"{image.platform}: reading {len(image.layers)} layers, {size:.1f} MB"
+        return self._listener.wait(self._pool.submit(lambda: image.files), what)
+
+    def bases(self) -> RegistryClient:
+        """Return a client that reads base images with the user's credentials and mirrors."""
+        with self._lock:
+            if self._bases is None:
+                self._bases = self._users_client()
+            return self._bases
 
     def close(self) -> list[str]:
         """End builds, remove all that was started, and return what could not be removed, a line each."""

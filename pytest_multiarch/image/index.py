@@ -11,9 +11,11 @@ from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.oci import Descriptor, ImageConfig, Index, Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_multiarch.image.attestations import Attestation
     from pytest_multiarch.image.layers import LayerStore
-    from pytest_multiarch.image.platform_image import Runner
+    from pytest_multiarch.image.platform_image import Auditor, Runner
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import FrozenMap, RawDocument
     from pytest_multiarch.platforms import Platform
@@ -54,6 +56,7 @@ class MultiArchImage:
         self._entries: tuple[Entry, ...] | None = None
         self._attestations: tuple[Descriptor, ...] = ()
         self._images: dict[Entry, PlatformImage] = {}
+        self._auditor: Callable[[], Auditor] | None = None
 
     @classmethod
     def load(
@@ -77,6 +80,17 @@ class MultiArchImage:
     def digest(self) -> str:
         """Return the digest of the index, or of the bare manifest."""
         return self.document.digest
+
+    @property
+    def auditor(self) -> Callable[[], Auditor] | None:
+        """Return what gives the auditor of this image and its platforms, None where nobody has set it."""
+        return self._auditor
+
+    @auditor.setter
+    def auditor(self, auditor: Callable[[], Auditor] | None) -> None:
+        self._auditor = auditor
+        for image in self._images.values():
+            image.auditor = auditor
 
     @property
     def index(self) -> Index | None:
@@ -170,6 +184,7 @@ class MultiArchImage:
                 self._store,
                 [one for one in self._attestations if one.refers_to == entry.descriptor.digest],
             )
+            self._images[entry].auditor = self._auditor
         return self._images[entry]
 
     def _read(self) -> tuple[Entry, ...]:

@@ -1,6 +1,7 @@
-"""One platform's image: its manifest, config and layers, read when they are asked for; and running it.
+"""One platform's image: its manifest, config and layers, read when they are asked for; running it, and auditing it.
 
-Running is somebody else's work: whoever has an engine hands in a ``Runner``.
+Running is somebody else's work: whoever has an engine hands in a ``Runner``. So is judging: whoever has rules sets an
+``Auditor``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pytest_multiarch.image.filesystem import open_files
 from pytest_multiarch.oci import ImageConfig, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pytest_multiarch.audit.finding import Finding
     from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.layers import LayerStore
@@ -44,6 +46,16 @@ class Runner(Protocol):
         ...
 
 
+class Auditor(Protocol):
+    """Hold images against rules."""
+
+    def platform_findings(
+        self, image: PlatformImage, *, select: Sequence[str] | None, ignore: Sequence[str] | None
+    ) -> tuple[Finding, ...]:
+        """Return what is wrong with one platform's image; ``select`` and ``ignore`` name rules, None leaves the usual."""
+        ...
+
+
 class PlatformImage:
     """Give access to one platform's image. What was read is kept.
 
@@ -51,6 +63,7 @@ class PlatformImage:
     ``reference`` is the repository with the digest of this platform's manifest: it means the same image to every
     engine, whichever platforms it has pulled before. ``layers`` keeps what ``files`` reads, the client's own unless given.
     ``attested`` are the index's entries that hold attestations of this image; without an index nobody knows them.
+    ``auditor`` gives what ``audit`` asks, when it is first needed; None where nobody has set it.
     """
 
     def __init__(
@@ -64,6 +77,7 @@ class PlatformImage:
         attested: Sequence[Descriptor] = (),
     ) -> None:
         self.client = client
+        self.auditor: Callable[[], Auditor] | None = None
         self.descriptor = descriptor
         self.platform = platform
         self.reference = repository.with_digest(descriptor.digest)
@@ -175,6 +189,23 @@ class PlatformImage:
                 "This image was opened for reading only; use the platform_image fixture",
             )
         return self._runner.run(self, args, env=env, user=user, workdir=workdir, entrypoint=entrypoint, timeout=timeout)
+
+    def audit(self, *, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None) -> tuple[Finding, ...]:
+        """Return what is wrong with this image in itself, without running it: its index and siblings are not looked at.
+
+        ``select`` and ``ignore`` name rules by code, by the beginning of a code, or by name; without them the run's own
+        choice counts.
+
+        Raises MultiArchError: this image was made without an auditor. Raises UsageProblem: a rule is not there. Else what
+        reading the image raises.
+        """
+        if self.auditor is None:
+            raise MultiArchError(
+                f"audit {self}",
+                "there is no auditor",
+                "This image was opened for reading only; use pytest_multiarch.audit.audit_platform, or the platform_image fixture",
+            )
+        return self.auditor().platform_findings(self, select=select, ignore=ignore)
 
     def __str__(self) -> str:
         return f"{self.reference.name} for {self.platform}"

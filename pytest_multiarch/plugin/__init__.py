@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_multiarch.plugin.fixtures import (
+    _multiarch_audit_run,
     _multiarch_default_build,
     _multiarch_source,
     fresh_container,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 __all__ = [
+    "_multiarch_audit_run",
     "_multiarch_default_build",
     "_multiarch_source",
     "fresh_container",
@@ -50,10 +52,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the hooks that projects may implement."""
+    from pytest_multiarch.plugin import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what the user has set before anything is collected."""
     from pytest_multiarch.plugin.state import State
-    from pytest_multiarch.settings import is_configured
+    from pytest_multiarch.settings import is_audit_wanted, is_configured
 
     config.addinivalue_line(
         "markers", "platforms(platform, ...): keep a test to these of the run's platforms, such as 'linux/arm64'"
@@ -61,6 +70,10 @@ def pytest_configure(config: pytest.Config) -> None:
     state = State.install(config)
     if is_configured(config):
         state.check_settings()
+    if is_audit_wanted(config):
+        from pytest_multiarch.plugin.audit_items import AuditPlugin
+
+        config.pluginmanager.register(AuditPlugin(), "multiarch-audit")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -9,6 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_multiarch.audit import AuditRun
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.container import Container
     from pytest_multiarch.engine.registry import Registry
@@ -24,6 +25,11 @@ def _state(config: pytest.Config) -> State:
     from pytest_multiarch.plugin.state import State
 
     return State.of(config)
+
+
+def _audited(config: pytest.Config, image: MultiArchImage) -> MultiArchImage:
+    image.auditor = lambda: _state(config).audit  # late: most tests audit nothing
+    return image
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +77,15 @@ def _multiarch_source(pytestconfig: pytest.Config, multiarch_build: BuildSpec) -
 @pytest.fixture(scope="session")
 def multiarch_image(pytestconfig: pytest.Config, _multiarch_source: ImageSource) -> MultiArchImage:
     """Return the image under one tag, with all its platforms."""
-    return _multiarch_source.image()
+    return _audited(pytestconfig, _multiarch_source.image())
+
+
+@pytest.fixture(scope="session")
+def _multiarch_audit_run(
+    pytestconfig: pytest.Config, _multiarch_source: ImageSource, multiarch_build: BuildSpec
+) -> AuditRun:
+    """Return the audit of this run's image, which the audit's items share."""
+    return _state(pytestconfig).audit_run(_multiarch_source, multiarch_build)
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +97,8 @@ def multiarch_image_factory(
 
     def make(what: BuildSpec | str) -> MultiArchImage:
         if isinstance(what, str):
-            return state.environment.published(what).image()
-        return state.environment.build(what, multiarch_platforms).image()
+            return _audited(pytestconfig, state.environment.published(what).image())
+        return _audited(pytestconfig, state.environment.build(what, multiarch_platforms).image())
 
     return make
 
@@ -112,7 +126,9 @@ def platform_image(
     pytestconfig: pytest.Config, _multiarch_source: ImageSource, target_platform: Platform
 ) -> PlatformImage:
     """Return this platform's image: digest, config, layers, and `run` for a fresh container each."""
-    return _multiarch_source.platform(target_platform)
+    image = _multiarch_source.platform(target_platform)
+    image.auditor = lambda: _state(pytestconfig).audit
+    return image
 
 
 @pytest.fixture(scope="session")

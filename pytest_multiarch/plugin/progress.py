@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _TICK = 0.1  # seconds between two looks while waiting
+_QUIET = 1.5  # seconds until the user is told what else is waited for
 
 
 @dataclass(slots=True)
@@ -76,11 +77,15 @@ class Progress:
         with self._lock:
             self._pending.append(f"multiarch: {text}")
 
-    def wait(self, future: futures.Future[T]) -> T:
-        """Return the future's result; until it is there, show what the builds do."""
+    def wait(self, future: futures.Future[T], what: str = "") -> T:
+        """Return the future's result; until it is there, show what the builds do, and after a moment ``what`` is awaited."""
         if self._reporter is None or threading.current_thread() is not threading.main_thread():
             return future.result()
+        told_at = time.monotonic() + _QUIET
         while not future.done():
+            if what and time.monotonic() >= told_at:
+                self.note(what)
+                what = ""
             self._show(last=False)
             futures.wait([future], timeout=_TICK)
         self._show(last=True)

@@ -52,7 +52,7 @@ def complete(report: pytest.TestReport, call: pytest.CallInfo[None], state: Stat
     if call.excinfo is None or not isinstance(error, MultiArchError) or call.when != "setup":
         return
     told_at = state.told.setdefault(str(error), report.nodeid)
-    report.longrepr = _shown(call.excinfo if told_at == report.nodeid else _in_short(error, told_at))
+    report.longrepr = without_traceback(call.excinfo if told_at == report.nodeid else _in_short(error, told_at))
 
 
 def _in_short(error: MultiArchError, told_at: str) -> pytest.ExceptionInfo[BaseException]:
@@ -62,7 +62,7 @@ def _in_short(error: MultiArchError, told_at: str) -> pytest.ExceptionInfo[BaseE
         return pytest.ExceptionInfo.from_current()
 
 
-def _shown(info: pytest.ExceptionInfo[BaseException]) -> Any:
+def without_traceback(info: pytest.ExceptionInfo[BaseException]) -> Any:
     """Return the message without a traceback, and for the summary its first line only.
 
     In CI pytest does not cut the summary's lines, and a message of many lines would be told a second time there.
@@ -70,5 +70,5 @@ def _shown(info: pytest.ExceptionInfo[BaseException]) -> Any:
     shown = info.getrepr(style="value")
     crash = getattr(shown, "reprcrash", None)
     if crash is not None and crash.message:
-        crash.message = crash.message.splitlines()[0]
+        crash.message = str(info.value).splitlines()[0]
     return shown

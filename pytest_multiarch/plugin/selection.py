@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PER_PLATFORM_FIXTURES = frozenset({"platform_image", "platform_container", "fresh_container"})
 _PLATFORM_FIXTURES = frozenset({"multiarch_platforms", "target_platform"})
-_READING_FIXTURES = frozenset({"multiarch_image", "multiarch_image_factory", "platform_image"})
+_READING_FIXTURES = frozenset({"multiarch_image", "multiarch_image_factory", "platform_image", "_multiarch_audit_run"})
 _BUILDING_FIXTURES = frozenset({"multiarch_registry", "multiarch_builder"})
 _ENGINE_FIXTURES = _BUILDING_FIXTURES | {"platform_container", "fresh_container"}
 _DEFAULT_BUILD = "_multiarch_default_build"

@@ -14,7 +14,10 @@ from pytest_multiarch.plugin.reports import Commands
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_multiarch.audit import Audit, AuditRun
     from pytest_multiarch.engine.environment import Environment
+    from pytest_multiarch.engine.sources import ImageSource
+    from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.plugin.selection import Needs
     from pytest_multiarch.settings import Settings
 
@@ -29,6 +32,7 @@ class State:
         self._config = config
         self._settings: Settings | None = None
         self._environment: Environment | None = None
+        self._audit: Audit | None = None
         self.commands = Commands()
         self.told: dict[str, str] = {}
         """Which test has told an error in full, by the error's text."""
@@ -67,7 +71,50 @@ class State:
 
     def check_settings(self) -> None:
         """End the run with pytest's usage error where a setting is wrong."""
+        from pytest_multiarch.settings import is_audit_configured, read_audit_policy
+
         self.checked_settings()
+        if is_audit_configured(self._config):
+            try:
+                read_audit_policy(self._config)
+            except UsageProblem as error:
+                raise pytest.UsageError(str(error)) from None
+
+    @property
+    def audit(self) -> Audit:
+        """Return what images are audited by; made at the first use. Raises `UsageProblem`."""
+        if self._audit is None:
+            from pytest_multiarch.audit import Audit
+            from pytest_multiarch.settings import read_audit_policy
+
+            policy = read_audit_policy(self._config)
+            given = self._config.hook.pytest_multiarch_audit_rules(config=self._config)
+            self._audit = Audit.of(policy, [rule for rules in given for rule in rules or ()])
+        return self._audit
+
+    def audit_run(self, source: ImageSource, build: BuildSpec) -> AuditRun:
+        """Return the audit of the image of this run; a published one has no Dockerfile to look at."""
+        from pytest_multiarch.audit import AuditRun, BuildContext
+
+        settings, environment = self.settings, self.environment
+
+        def context() -> BuildContext:
+            return BuildContext.read(
+                build.dockerfile_path,
+                settings.platforms,
+                reader=environment.bases,
+                args=build.resolved_args(),
+                target=build.target,
+                replaced=frozenset(build.contexts),
+            )
+
+        return AuditRun(
+            self.audit,
+            source,
+            settings.platforms,
+            None if settings.image else context,
+            environment.read_files,
+        )
 
     @property
     def environment(self) -> Environment:

@@ -43,7 +43,7 @@ LABEL last=yes
 class Waiting(Silent):
     """Listen to builds without showing anything."""
 
-    def wait(self, future: Future[T]) -> T:
+    def wait(self, future: Future[T], what: str = "") -> T:
         """Wait for the result."""
         return future.result()
 

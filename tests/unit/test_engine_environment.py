@@ -58,7 +58,7 @@ class Listener:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def wait(self, future: Future[T]) -> T:
+    def wait(self, future: Future[T], what: str = "") -> T:
         return future.result(20)
 
 
