@@ -1,8 +1,8 @@
 """From a compressed blob to a plain tar archive on disk: decompressed in pieces, measured, digests noted.
 
 What the content is, its first bytes decide and not the media type: that is how engines read layers (containerd
-``pkg/archive/compression``), and published media types are sometimes wrong. Gzip is unpacked by ISA-L where
-``python-isal`` is installed, in half of zlib's time, zstd by ``zstandard``.
+``pkg/archive/compression``), and published media types are sometimes wrong. Gzip is unpacked by ISA-L in half of zlib's
+time, on machines for which ``python-isal`` has no wheels by zlib; zstd by ``zstandard``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _zlib: Any = zlib
 with suppress(ImportError):
     _zlib = import_module("isal.isal_zlib")  # the same interface, twice as fast
-_BROKEN: Final[tuple[type[Exception], ...]] = (_zlib.error, zstandard.ZstdError)
+_BROKEN: Final[tuple[type[Exception], ...]] = (zlib.error, _zlib.error, zstandard.ZstdError)
 
 _PIECE: Final = 256 * 1024
 _FED: Final = 32 * 1024  # a gzip member's end copies what is left of this: many small members must not copy much
