@@ -11,6 +11,7 @@ from pytest_multiarch.oci import OCI_INDEX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.platform_image import Runner
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
@@ -22,12 +23,14 @@ def assemble(
     reference: Reference,
     pushed: Sequence[tuple[Platform, str]],
     runner: Runner | None,
+    layers: LayerStore | None = None,
 ) -> MultiArchImage:
     """Store an index of platforms and their digests under the reference's tag, and return it as read back.
 
     What a build pushed may be a manifest, or an index of the platform and its attestation: then its entries are taken as they
     are. Images come first, attestations after them, as one build of all platforms pushes them. Done over the registry's
     API and not by ``imagetools create``, which runs on the client's side and may not reach what the builder reaches.
+    ``layers`` keeps the layers that are read of it.
     """
     images: list[dict[str, Any]] = []
     attestations: list[dict[str, Any]] = []
@@ -49,7 +52,7 @@ def assemble(
             )
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*images, *attestations]}
     client.put_manifest(reference, json.dumps(index, indent=2).encode(), OCI_INDEX)
-    return MultiArchImage.load(client, reference, runner)
+    return MultiArchImage.load(client, reference, runner, layers)
 
 
 def _json(platform: Platform) -> dict[str, str]:

@@ -24,6 +24,7 @@ from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.engine.watchdog import Watchdog
 from pytest_multiarch.errors import BuildError, EngineUnavailable, MultiArchError
 from pytest_multiarch.image.credentials import DockerCredentials, KnownCredentials
+from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 
@@ -73,6 +74,7 @@ class Environment:
         self._watchdog: Watchdog | None = None
         self._clients: list[RegistryClient] = []
         self._bases: RegistryClient | None = None
+        self._layers = LayerStore()  # one for all images: those of one base share most of what they read
 
     def check(self, *, builds: bool, runs: bool) -> None:
         """Look, before the first test, for what the run needs. Raises `UsageProblem`; starts nothing that has to be removed."""
@@ -135,7 +137,7 @@ class Environment:
             key = ("published", str(reference))
             if key not in self._images:
                 self._images[key] = PublishedImage(
-                    self._users_client(), reference, lambda: self._running(reference.registry)
+                    self._users_client(), reference, lambda: self._running(reference.registry), self._layers
                 )
             return self._images[key]
 
@@ -160,6 +162,7 @@ class Environment:
         with self._lock:
             for client in self._clients:
                 client.close()
+            self._layers.close()
             if self._engine is not None and self._ledger is not None:
                 problems = close_book(self._engine, self._ledger)
             if self._watchdog is not None:
@@ -254,6 +257,7 @@ class Environment:
             self._running(registry.host, registry),
             {platform: self._pool.submit(build_one, platform) for platform in platforms},
             self._listener.wait,
+            self._layers,
         )
 
     def _copy_bases(

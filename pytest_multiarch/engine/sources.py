@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.engine.build import BuiltPlatform
     from pytest_multiarch.engine.running import Running
+    from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
@@ -39,9 +40,16 @@ class ImageSource(Protocol):
 class PublishedImage:
     """An image that is in a registry already."""
 
-    def __init__(self, client: RegistryClient, reference: Reference, make_running: Callable[[], Running]) -> None:
+    def __init__(
+        self,
+        client: RegistryClient,
+        reference: Reference,
+        make_running: Callable[[], Running],
+        layers: LayerStore | None = None,
+    ) -> None:
         self._client = client
         self._reference = reference
+        self._layers = layers
         self._make_running = make_running
         self._running: Running | None = None
         self._image: MultiArchImage | None = None
@@ -67,7 +75,7 @@ class PublishedImage:
                 raise self._failure
             if self._image is None:
                 try:
-                    self._image = MultiArchImage.load(self._client, self._reference, _Late(self))
+                    self._image = MultiArchImage.load(self._client, self._reference, _Late(self), self._layers)
                 except MultiArchError as error:
                     self._failure = error  # asked once: every test that needs it fails for the same reason
                     raise
@@ -94,12 +102,14 @@ class BuiltImage:
         running: Running,
         builds: Mapping[Platform, Future[BuiltPlatform]],
         wait: Callable[[Future[BuiltPlatform]], BuiltPlatform],
+        layers: LayerStore | None = None,
     ) -> None:
         self.running = running
         self._client = client
         self._reference = reference
         self._builds = builds
         self._wait = wait
+        self._layers = layers
         self._platforms: dict[Platform, PlatformImage] = {}
         self._image: MultiArchImage | None = None
         self._lock = threading.RLock()
@@ -115,7 +125,8 @@ class BuiltImage:
         built = self._wait(self._builds[platform])
         with self._lock:
             if platform not in self._platforms:
-                pushed = MultiArchImage.load(self._client, self._reference.with_digest(built.digest), self.running)
+                reference = self._reference.with_digest(built.digest)
+                pushed = MultiArchImage.load(self._client, reference, self.running, self._layers)
                 # One platform's push holds one image, and its attestation: it is that platform whatever it calls itself.
                 image = pushed.select(platform) if platform not in pushed.platforms else pushed.for_platform(platform)
                 self._platforms[platform] = image
@@ -126,5 +137,5 @@ class BuiltImage:
         with self._lock:
             if self._image is None:
                 pushed = [(platform, self._wait(build).digest) for platform, build in self._builds.items()]
-                self._image = assemble(self._client, self._reference, pushed, self.running)
+                self._image = assemble(self._client, self._reference, pushed, self.running, self._layers)
             return self._image

@@ -26,10 +26,13 @@ from pytest_multiarch.errors import (
     EngineError,
     EngineUnavailable,
     InvalidReference,
+    LayerError,
     UsageProblem,
 )
 from pytest_multiarch.image.credentials import Credentials
 from pytest_multiarch.platforms import Platform
+from tests.unit.fake_registry import FakeRegistry
+from tests.unit.files.common import add_image, file, tar
 from tests.unit.processes import wait_until
 
 if TYPE_CHECKING:
@@ -433,6 +436,25 @@ def test_a_published_image_takes_no_daemon(make: Callable[..., Environment], wor
     assert environment.published("localhost:5001/app:1") is image
     assert environment.published("localhost:5001/app:2") is not image
     assert world.count("watchdog started") == 0
+
+
+def test_what_two_images_share_is_fetched_once_and_goes_with_the_environment(
+    make: Callable[..., Environment], world: World, tmp_path: Path
+) -> None:
+    environment = make()
+    shared = tar(file("shared", b"same"))
+    with FakeRegistry().running() as registry:
+        for name in ("app", "other"):
+            add_image(registry, name, "linux/arm64", "1", layers=[shared, tar(file("own", name.encode()))])
+        images = [environment.published(f"{registry.host}/{name}:1").platform(ARM64) for name in ("app", "other")]
+        assert [image.files.read_text("own") for image in images] == ["app", "other"]
+        assert images[0].layers[0] == images[1].layers[0]
+        assert len(registry.asked("GET", images[0].layers[0].digest)) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+    environment.close()
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(LayerError, match="temporary file is gone"):
+        images[0].files.read_text("shared")
 
 
 def test_credentials_that_cannot_be_read_are_told_and_the_run_goes_on_without(

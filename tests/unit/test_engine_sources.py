@@ -10,11 +10,13 @@ import pytest
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.errors import BuildError, NotInRegistry, PlatformMissing
+from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 from pytest_multiarch.image.transport import Limits
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_registry import FakeRegistry
+from tests.unit.files import common as layered
 from tests.unit.images import add_image, add_index, attestation
 
 if TYPE_CHECKING:
@@ -52,13 +54,13 @@ def client() -> Iterator[RegistryClient]:
 class Building:
     """An image whose platforms are built when the test says so."""
 
-    def __init__(self, registry: FakeRegistry, client: RegistryClient) -> None:
+    def __init__(self, registry: FakeRegistry, client: RegistryClient, layers: LayerStore | None = None) -> None:
         self._registry = registry
         self.builds: dict[Platform, Future[BuiltPlatform]] = {AMD64: Future(), ARM64: Future()}
         self.running = FakeRunning()
         reference = Reference.parse(f"{registry.host}/app:latest")
         self.image = BuiltImage(
-            client, reference, cast("Running", self.running), self.builds, lambda future: future.result(10)
+            client, reference, cast("Running", self.running), self.builds, lambda future: future.result(10), layers
         )
 
     def push(self, platform: Platform, *, attested: bool = False, says: str = "") -> str:
@@ -116,12 +118,14 @@ def test_a_built_platform_runs_where_the_run_does(building: Building) -> None:
     assert building.running.asked[0][:2] == (image, ["x"])
 
 
-def published(registry: FakeRegistry, client: RegistryClient, running: list[FakeRunning]) -> PublishedImage:
+def published(
+    registry: FakeRegistry, client: RegistryClient, running: list[FakeRunning], layers: LayerStore | None = None
+) -> PublishedImage:
     def make() -> Running:
         running.append(FakeRunning())
         return cast("Running", running[-1])
 
-    return PublishedImage(client, Reference.parse(f"{registry.host}/app:1"), make)
+    return PublishedImage(client, Reference.parse(f"{registry.host}/app:1"), make, layers)
 
 
 def test_a_published_image_is_read_once_and_without_an_engine(registry: FakeRegistry, client: RegistryClient) -> None:
@@ -159,3 +163,28 @@ def test_an_image_that_is_not_there_is_asked_for_once(registry: FakeRegistry, cl
         with pytest.raises(NotInRegistry):
             source.platform(AMD64)
     assert len(registry.asked("GET", "/manifests/1")) == 1
+
+
+def test_layers_of_built_and_published_images_are_kept_where_the_run_says(
+    registry: FakeRegistry, client: RegistryClient
+) -> None:
+    base = layered.tar(layered.file("base", b"one"))
+    entries = {
+        platform: layered.add_image(
+            registry, "app", str(platform), layers=[base, layered.tar(layered.file("own", str(platform).encode()))]
+        )
+        for platform in (AMD64, ARM64)
+    }
+    add_index(registry, "app", "1", entries=list(entries.values()))
+    with LayerStore() as layers:
+        building = Building(registry, client, layers)
+        for platform, entry in entries.items():
+            building.builds[platform].set_result(BuiltPlatform(platform, str(entry["digest"]), 1.0))
+        images = [
+            building.image.platform(AMD64),
+            building.image.image().for_platform(ARM64),
+            published(registry, client, [], layers).platform(AMD64),
+        ]
+        client.layers.close()  # their own is not used
+        assert [image.files.read_text("own") for image in images] == ["linux/amd64", "linux/arm64", "linux/amd64"]
+        assert len({id(image.files.layers[0]) for image in images}) == 1
