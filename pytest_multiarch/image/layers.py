@@ -10,6 +10,7 @@ import copy
 import hashlib
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.errors import IntegrityError, LayerError
@@ -93,11 +94,19 @@ class Layer:
         return f"{algorithm}:{digest.hexdigest()}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """Hold a layer that is being fetched, or has been, and from where."""
+
+    origin: str
+    layer: Future[Layer] = field(default_factory=Future)
+
+
 class LayerStore:
     """Keep the layers of a run; usable from several threads. A context manager that removes its temporary files.
 
-    Nothing is made before the first layer is read. What makes a layer unusable is remembered, what makes it unreachable
-    is not.
+    Nothing is made before the first layer is read. What makes a layer unusable is remembered for where it came from, as
+    another place may have it whole; what makes it unreachable is not.
 
     Args:
         folder: where the private folder for temporary files is made; the system's own place unless given.
@@ -108,7 +117,8 @@ class LayerStore:
     def __init__(self, folder: Path | None = None, limits: LayerLimits | None = None) -> None:
         self.limits = limits or LayerLimits()
         self._folder = SpoolFolder(folder)
-        self._layers: dict[str, Future[Layer]] = {}
+        self._fetches: dict[str, _Fetch] = {}
+        self._unusable: dict[tuple[str, str], _Fetch] = {}
         self._unpacked = 0
         self._stopped = False
         self._lock = threading.Lock()
@@ -132,15 +142,18 @@ class LayerStore:
         Raises LayerError: it is foreign, broken or too large.
         Raises RegistryError or IntegrityError: it cannot be had, or is not what its digest says.
         """
+        origin, digest = repository.name, descriptor.digest
         with self._lock:
-            future = self._layers.get(descriptor.digest)
-            is_first = future is None
-            if future is None:
-                future = self._layers[descriptor.digest] = Future()
+            fetch = self._unusable.get((origin, digest)) or self._fetches.get(digest)
+            is_first = fetch is None
+            if fetch is None:
+                fetch = self._fetches[digest] = _Fetch(origin)
         if is_first:
-            self._fetch(future, reader, repository, descriptor)
+            self._fetch(fetch, reader, repository, descriptor)
+        elif fetch.origin != origin and fetch.layer.exception() is not None:
+            return self.layer(reader, repository, descriptor)
         try:
-            return future.result()
+            return fetch.layer.result()
         except (LayerError, IntegrityError) as error:
             raise copy.copy(error) from error  # the one that is kept must not collect a traceback for each caller
 
@@ -166,17 +179,18 @@ class LayerStore:
                     self._stopped = True  # Ctrl-C does not wait for gigabytes
                 raise
 
-    def _fetch(self, future: Future[Layer], reader: ImageReader, repository: Reference, descriptor: Descriptor) -> None:
+    def _fetch(self, fetch: _Fetch, reader: ImageReader, repository: Reference, descriptor: Descriptor) -> None:
         what = f"layer {descriptor.digest} of {repository.name}"
         try:
             layer = self._unpack(what, reader, repository, descriptor)
         except BaseException as error:
-            if not isinstance(error, LayerError | IntegrityError) or self._stopped:
-                with self._lock:
-                    del self._layers[descriptor.digest]
-            future.set_exception(error)
+            with self._lock:
+                del self._fetches[descriptor.digest]
+                if isinstance(error, LayerError | IntegrityError) and not self._stopped:
+                    self._unusable[fetch.origin, descriptor.digest] = fetch
+            fetch.layer.set_exception(error)
         else:
-            future.set_result(layer)
+            fetch.layer.set_result(layer)
 
     def _unpack(self, what: str, reader: ImageReader, repository: Reference, descriptor: Descriptor) -> Layer:
         if descriptor.is_foreign:

@@ -22,11 +22,12 @@ from pytest_multiarch.errors import DocumentError, IntegrityError, LayerError, M
 from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.limits import LayerLimits
+from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.unpacking import Compression
 from pytest_multiarch.oci import DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_registry import Fault
-from tests.unit.files.common import NAME, MemoryReader, add_image, directory, file, hard_link, tar, tree_of
+from tests.unit.files.common import NAME, MemoryBlob, MemoryReader, add_image, directory, file, hard_link, tar, tree_of
 from tests.unit.images import FOREIGN, add_index, descriptor
 from tests.unit.registry.common import ref
 
@@ -222,6 +223,32 @@ def test_a_wrong_blob_is_no_layer(registry: FakeRegistry, client: RegistryClient
         with pytest.raises(IntegrityError, match="content has digest"):
             _ = image.files
     assert len(registry.asked("GET", layer.digest)) == 1  # it will not become better
+
+
+def test_a_layer_that_is_damaged_in_one_place_is_taken_from_another() -> None:
+    good, damaged = MemoryReader(), MemoryReader()
+    described = good.add(gzip.compress(SHARED))
+    started, go_on = threading.Event(), threading.Event()
+
+    class Damaged(MemoryBlob):
+        def finish(self) -> None:
+            started.set()
+            assert go_on.wait(20)
+            raise IntegrityError("read", "other content")
+
+    damaged.blob = lambda repository, descriptor: Damaged(b"damaged")  # type: ignore[method-assign]
+    elsewhere = Reference.parse("registry.test/elsewhere")
+    with LayerStore() as store, ThreadPoolExecutor(2) as pool:
+        refused = pool.submit(store.layer, damaged, elsewhere, described)
+        assert started.wait(20)
+        waiting = pool.submit(store.layer, good, NAME, described)
+        go_on.set()
+        with pytest.raises(IntegrityError, match="other content"):
+            refused.result(20)
+        assert waiting.result(20).size == len(SHARED)
+        with pytest.raises(IntegrityError, match="other content"):
+            store.layer(damaged, elsewhere, described)
+    assert good.asked == [described.digest]
 
 
 def test_a_registry_that_fails_may_be_asked_again(registry: FakeRegistry, client: RegistryClient) -> None:
