@@ -5,7 +5,7 @@ A list option's ini twin is ``type="args"``, so that one text and a TOML list bo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,12 @@ OPTIONS = (
         "PLATFORM,…",
         is_list=True,
     ),
-    Option("image", "test this published image and build nothing", "REF"),
+    Option(
+        "image",
+        "test this image and build nothing: a published one, or oci-layout://DIR[:TAG], oci-archive://FILE[:TAG], "
+        "relative to the rootdir",
+        "REF",
+    ),
     Option("context", "folder to build, relative to the rootdir (default: the rootdir)", "DIR"),
     Option("dockerfile", "Dockerfile, relative to the rootdir (default: Dockerfile in the context)", "FILE"),
     Option("target", "stage to build (default: the last one)", "STAGE"),
@@ -194,7 +199,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         platforms=platforms,
         platforms_given=bool(values["platforms"]),
-        image=_reference(values["image"], "--multiarch-image") if values["image"] else "",
+        image=_image(config, values["image"], "--multiarch-image") if values["image"] else "",
         build=spec,
         engine=_engine_options(values),
     )
@@ -297,6 +302,39 @@ def _value(config: pytest.Config, option: Option) -> Any:
 
 def _path(config: pytest.Config, text: str) -> Path | None:
     return (config.rootpath / Path(text).expanduser()).absolute() if text else None
+
+
+def _image(config: pytest.Config, text: str, option: str) -> str:
+    from pytest_multiarch.errors import UsageProblem
+    from pytest_multiarch.image.layout import LayoutLocation
+
+    if not LayoutLocation.is_one(text):
+        return _reference(text, option)
+    try:
+        return resolve_image(config, text)
+    except UsageProblem as error:
+        hint = error.hint or "Write it as oci-layout://PATH[:TAG][@DIGEST], or as oci-archive:// with a file."
+        raise type(error)(f"{error.tried} of {option}", error.found, hint) from None
+
+
+def resolve_image(config: pytest.Config, text: str) -> str:
+    """Return an image's name with the path that it may have made absolute, from pytest's rootdir.
+
+    Raises `InvalidReference`: it is meant to be a layout and names none. Raises `UsageProblem`: there is no such layout.
+    """
+    from pytest_multiarch.errors import UsageProblem
+    from pytest_multiarch.image.layout import LayoutLocation
+
+    if not LayoutLocation.is_one(text):
+        return text
+    location = LayoutLocation.parse(text)
+    location = replace(location, path=(config.rootpath / location.path.expanduser()).absolute())
+    try:
+        location.check()
+    except UsageProblem as error:
+        hint = error.hint or f"A relative path begins at pytest's rootdir, {config.rootpath}."
+        raise UsageProblem(error.tried, error.found, hint) from None
+    return str(location)
 
 
 def _reference(text: str, option: str) -> str:

@@ -15,16 +15,18 @@ from pytest_multiarch.engine import builder as buildx
 from pytest_multiarch.engine.bases import copy_bases
 from pytest_multiarch.engine.cleanup import close_book, sweep_abandoned
 from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.layouts import copying, look_at
 from pytest_multiarch.engine.ledger import Ledger
 from pytest_multiarch.engine.overlay import make_overlay
 from pytest_multiarch.engine.progress import BuildListener
 from pytest_multiarch.engine.registry import container_class, free_port, start_registry
-from pytest_multiarch.engine.running import Running
+from pytest_multiarch.engine.running import Running, as_read
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.engine.watchdog import Watchdog
 from pytest_multiarch.errors import BuildError, EngineUnavailable, MultiArchError
 from pytest_multiarch.image.credentials import DockerCredentials, KnownCredentials
 from pytest_multiarch.image.layers import LayerStore
+from pytest_multiarch.image.layout import LayoutClient, LayoutLocation
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.results import CommandResult
 
 T = TypeVar("T")
+Client = TypeVar("Client", RegistryClient, LayoutClient)
 
 
 class Listener(BuildListener, Protocol):
@@ -72,20 +75,27 @@ class Environment:
         self._nodes: dict[str, Engine] = {}
         self._ledger: Ledger | None = None
         self._watchdog: Watchdog | None = None
-        self._clients: list[RegistryClient] = []
+        self._clients: list[RegistryClient | LayoutClient] = []
         self._bases: RegistryClient | None = None
         self._layers = LayerStore()  # one for all images: those of one base share most of what they read
 
-    def check(self, *, builds: bool, runs: bool) -> None:
-        """Look, before the first test, for what the run needs. Raises `UsageProblem`; starts nothing that has to be removed."""
+    def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
+        """Look, before the first test, for what the run needs; ``image`` is the one that is tested instead of a build.
+
+        Raises `UsageProblem`; starts nothing that has to be removed.
+        """
+        is_layout = LayoutLocation.is_one(image)
+        if is_layout:
+            look_at(lambda: self.published(image))
         if builds or runs:
             self.engine()
-        if not builds:
+        if builds:
+            environ = self.engine().environ
+            buildx.buildx_version(environ)
+            if self._options.builder not in ("auto", "container", "docker"):
+                buildx.find_builder(self._options.builder, environ)
+        if not (builds or (runs and is_layout)):
             return
-        environ = self.engine().environ
-        buildx.buildx_version(environ)
-        if self._options.builder not in ("auto", "container", "docker"):
-            buildx.find_builder(self._options.builder, environ)
         for node in self._options.nodes:
             self.engine_for(node.platform)
         if self._options.registry_port is not None:
@@ -131,7 +141,12 @@ class Environment:
             return self._images[key]
 
     def published(self, text: str) -> ImageSource:
-        """Return an image that is in a registry, read with the user's credentials. Raises `InvalidReference`."""
+        """Return an image that is there already: in a registry, read with the user's credentials, or in an OCI layout.
+
+        Raises `InvalidReference`; of a layout also `UsageProblem`, where it is not there, and `DocumentError`.
+        """
+        if LayoutLocation.is_one(text):
+            return self._in_layout(LayoutLocation.parse(text))
         reference = Reference.parse(text)
         with self._lock:
             key = ("published", str(reference))
@@ -173,6 +188,25 @@ class Environment:
             self._nodes.clear()
             self._engine = self._ledger = self._watchdog = None
         return problems
+
+    def _in_layout(self, location: LayoutLocation) -> ImageSource:
+        with self._lock:
+            key = ("layout", location)
+            if key not in self._images:
+                client = self._client(LayoutClient(location))
+                name = f"layout-{len(self._images)}"
+                self._images[key] = PublishedImage(
+                    client, client.reference, lambda: self._running_copies(client, name), self._layers
+                )
+            return self._images[key]
+
+    def _running_copies(self, source: LayoutClient, name: str) -> Running:
+        """Return what runs a layout's platforms: each is copied into the throwaway registry at its first run."""
+        registry = self.registry()
+        target = self._own_client(registry)
+        repository = Reference.parse(f"{registry.host}/{name}")
+        find = copying(source, target, repository, lambda what, copy: self._listener.wait(self._once(what, copy)))
+        return self._running(registry.host, registry, find)
 
     def _book(self) -> Ledger:
         """Return the run's book; opening it sweeps dead runs and starts the watchdog, so it comes before all that is made."""
@@ -273,7 +307,12 @@ class Environment:
             listener=self._listener,
         )
 
-    def _running(self, host: str, registry: Registry | None = None) -> Running:
+    def _running(
+        self,
+        host: str,
+        registry: Registry | None = None,
+        find: Callable[[PlatformImage], Reference] = as_read,
+    ) -> Running:
         try:
             credentials = (
                 registry.credentials if registry is not None else DockerCredentials.from_environment().find(host)
@@ -288,6 +327,7 @@ class Environment:
             credentials=credentials,
             limit=self._options.command_timeout,
             on_result=self._on_result,
+            find=find,
         )
 
     def _overlay(self, registry: Registry) -> Path:
@@ -305,7 +345,7 @@ class Environment:
     def _users_client(self) -> RegistryClient:
         return self._client(RegistryClient(DockerCredentials.from_environment(), mirrors=self._mirrors()))
 
-    def _client(self, client: RegistryClient) -> RegistryClient:
+    def _client(self, client: Client) -> Client:
         with self._lock:
             self._clients.append(client)
         return client

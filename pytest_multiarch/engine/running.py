@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.ledger import Ledger
     from pytest_multiarch.image.credentials import Credentials
     from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
 
 
+def as_read(image: PlatformImage) -> Reference:
+    """Return where an image was read from: most daemons get it from there."""
+    return image.reference
+
+
 class Running:
     """Run images of one kind of origin: ``credentials`` are what their registry asks of the daemon.
+
+    ``find`` says where the daemon gets an image that it cannot get from where it was read, and may bring it there.
 
     A platform is addressed by its manifest's digest, never by the tag: on the classic image store a tag holds one platform
     and pulling another moves it (moby/moby#40520). Implements `pytest_multiarch.image.platform_image.Runner`.
@@ -37,8 +45,10 @@ class Running:
         credentials: Credentials | None,
         limit: float,
         on_result: Callable[[CommandResult], None],
+        find: Callable[[PlatformImage], Reference] = as_read,
     ) -> None:
         self._engine_for = engine_for
+        self._find = find
         self._ledger = ledger
         self._credentials = credentials
         self._limit = limit
@@ -59,11 +69,11 @@ class Running:
         timeout: float | None = None,
     ) -> CommandResult:
         """Run the image in a fresh container and return the result; ``timeout`` is in seconds."""
-        engine = self._pulled_by(image)
+        engine, reference = self._there(image)
         result = run_once(
             engine,
             self._ledger,
-            str(image.reference),
+            reference,
             image.platform,
             args,
             name=self._ledger.new_name("run"),
@@ -94,21 +104,22 @@ class Running:
             remove(engine, self._ledger, [Owned("container", container.name, engine.endpoint)])
 
     def _start(self, image: PlatformImage, what: str) -> Container:
+        engine, reference = self._there(image)
         return start_container(
-            self._pulled_by(image),
+            engine,
             self._ledger,
-            str(image.reference),
+            reference,
             image.platform,
             name=self._ledger.new_name(what),
             limit=self._limit,
             on_result=self._on_result,
         )
 
-    def _pulled_by(self, image: PlatformImage) -> Engine:
-        """Return the daemon that runs this image's platform, once it has the image."""
+    def _there(self, image: PlatformImage) -> tuple[Engine, str]:
+        """Return the daemon that runs this image's platform, once it has the image, and what it calls the image."""
         engine = self._engine_for(image.platform)
         with self._lock:
-            reference = str(image.reference)
+            reference = str(self._find(image))
             is_there = engine.has_image(reference)
             # Pulled even where it is there: on the classic store another platform may lie under the digest of an index.
             # And pulled again where somebody has removed it: there, removing a tag takes the digests along.
@@ -117,4 +128,4 @@ class Running:
                     self._ledger.add("image", reference, engine.endpoint)
                 engine.pull(reference, platform=image.platform, credentials=self._credentials)
                 self._pulled.add(reference)
-        return engine
+        return engine, reference

@@ -1,4 +1,4 @@
-"""Where an image under test comes from: a build of this run, platform by platform, or a reference that is published."""
+"""Where an image under test comes from: a build of this run, platform by platform, a registry, or a layout on disk."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
 
@@ -38,11 +39,11 @@ class ImageSource(Protocol):
 
 
 class PublishedImage:
-    """An image that is in a registry already."""
+    """An image that is there already: in a registry, or on disk."""
 
     def __init__(
         self,
-        client: RegistryClient,
+        client: ImageReader,
         reference: Reference,
         make_running: Callable[[], Running],
         layers: LayerStore | None = None,
@@ -65,11 +66,11 @@ class PublishedImage:
             return self._running
 
     def platform(self, platform: Platform) -> PlatformImage:
-        """Return one platform's image. Raises what reading the registry raises, and `PlatformMissing`."""
+        """Return one platform's image. Raises what reading it raises, and `PlatformMissing`."""
         return self.image().for_platform(platform)
 
     def image(self) -> MultiArchImage:
-        """Return the image. Raises what reading the registry raises."""
+        """Return the image. Raises what reading it raises."""
         with self._lock:
             if self._failure is not None:
                 raise self._failure

@@ -85,6 +85,26 @@ class LayoutLocation:
         """Return what `LayoutClient` is asked for; as text it is this location again."""
         return Reference(f"{self.scheme}:/", str(self.path), self.tag, self.digest)
 
+    @property
+    def place(self) -> str:
+        """Return the layout without tag and digest, as errors name it."""
+        return f"{self.scheme}://{plain(str(self.path))}"
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        return str(self.reference)
+
+    def check(self) -> None:
+        """Raise UsageProblem unless there is a folder, or a file, as the scheme says; looks at nothing else."""
+        is_folder = self.scheme == FOLDER
+        if self.path.is_dir() if is_folder else self.path.is_file():
+            return
+        kind, other = ("folder", ARCHIVE) if is_folder else ("file", FOLDER)
+        found = f"it is no {kind}" if self.path.exists() else f"there is no such {kind}"
+        fits_other = self.path.is_file() if is_folder else self.path.is_dir()
+        hint = f"Use {other}:// for {'an archive' if is_folder else 'a folder'}" if fits_other else ""
+        raise UsageProblem(f"open {self.place}", found, hint)
+
 
 class LayoutClient:
     """Read the images of one layout as `RegistryClient` reads a registry's: see `ImageReader`.
@@ -99,7 +119,8 @@ class LayoutClient:
     def __init__(self, location: LayoutLocation | str) -> None:
         self.location = LayoutLocation.parse(location) if isinstance(location, str) else location
         self.reference = self.location.reference
-        self._what = f"{self.location.scheme}://{plain(str(self.location.path))}"
+        self.location.check()
+        self._what = self.location.place
         kind = FolderFiles if self.location.scheme == FOLDER else ArchiveFiles
         self._files: LayoutFiles = kind(self.location.path, self._what)
         self._check_version()

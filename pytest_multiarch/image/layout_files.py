@@ -70,9 +70,6 @@ class FolderFiles:
     """Read a layout that is a folder. Links are followed: build tools make layouts of links (bazel's rules_oci)."""
 
     def __init__(self, path: Path, what: str) -> None:
-        if not path.is_dir():
-            hint = "Use oci-archive:// for an archive" if path.is_file() else ""
-            raise UsageProblem(f"open {what}", "it is no folder" if path.exists() else "there is no such folder", hint)
         self._path = path
         self._what = what
 
@@ -96,13 +93,10 @@ class ArchiveFiles:
 
     Of a name that is there twice the last counts, as in extracting.
 
-    Raises UsageProblem: there is no such archive. Raises DocumentError: it is no tar archive, or a broken one.
+    Raises UsageProblem: the archive cannot be read. Raises DocumentError: it is no tar archive, or a broken one.
     """
 
     def __init__(self, path: Path, what: str) -> None:
-        if not path.is_file():
-            hint = "Use oci-layout:// for a folder" if path.is_dir() else ""
-            raise UsageProblem(f"open {what}", "it is no file" if path.exists() else "there is no such file", hint)
         self._path = path
         self._what = what
         self._places: dict[str, tuple[int, int]] = {}

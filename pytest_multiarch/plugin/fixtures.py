@@ -92,12 +92,17 @@ def _multiarch_audit_run(
 def multiarch_image_factory(
     pytestconfig: pytest.Config, multiarch_platforms: tuple[Platform, ...]
 ) -> Callable[[BuildSpec | str], MultiArchImage]:
-    """Return a function that gives more images in one run: from a `BuildSpec`, built for the run's platforms, or a reference."""
+    """Return a function that gives more images in one run: from a `BuildSpec`, built for the run's platforms, or a reference.
+
+    References are those that ``--multiarch-image`` takes.
+    """
+    from pytest_multiarch.settings import resolve_image
+
     state = _state(pytestconfig)
 
     def make(what: BuildSpec | str) -> MultiArchImage:
         if isinstance(what, str):
-            return _audited(pytestconfig, state.environment.published(what).image())
+            return _audited(pytestconfig, state.environment.published(resolve_image(pytestconfig, what)).image())
         return _audited(pytestconfig, state.environment.build(what, multiarch_platforms).image())
 
     return make

@@ -150,7 +150,7 @@ class State:
             if wanted.default_build and not settings.image:
                 settings.build.check()
             builds = not settings.image or wanted.registry_or_builder
-            self.environment.check(builds=builds, runs=wanted.engine)
+            self.environment.check(builds=builds, runs=wanted.engine, image=settings.image)
         except UsageProblem as error:
             self.close()
             self.refuse(error, items)

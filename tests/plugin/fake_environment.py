@@ -26,6 +26,7 @@ from pytest_multiarch.engine.registry import Registry
 from pytest_multiarch.errors import BuildError, EngineError, EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
 from pytest_multiarch.image.index import MultiArchImage
+from pytest_multiarch.image.layout import LayoutLocation
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 from pytest_multiarch.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, RawDocument, digest_of
@@ -124,8 +125,8 @@ class FakeEnvironment:
         self._running = FakeRunning(plan, calls, on_result)
         self._images: dict[tuple[object, ...], FakeSource] = {}
 
-    def check(self, *, builds: bool, runs: bool) -> None:
-        self._calls.add("check", builds=builds, runs=runs)
+    def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
+        self._calls.add("check", builds=builds, runs=runs, image=image)
         self._connect()
 
     def registry(self) -> Registry:
@@ -162,7 +163,7 @@ class FakeEnvironment:
     def published(self, text: str) -> FakeSource:
         """Return an image that has a platform for each of two architectures, whatever the reference."""
         self._calls.add("published", reference=text)
-        reference = Reference.parse(text)
+        reference = LayoutLocation.parse(text).reference if LayoutLocation.is_one(text) else Reference.parse(text)
         done = {}
         for name in ("linux/amd64", "linux/arm64"):
             platform = Platform.parse(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from pytest_multiarch.image.credentials import Credentials
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_registry import FakeRegistry
 from tests.unit.files.common import add_image, file, tar
+from tests.unit.files.layouts import write_layout
 from tests.unit.processes import wait_until
 
 if TYPE_CHECKING:
@@ -474,6 +476,41 @@ def test_a_published_image_is_the_same_however_it_is_written(make: Callable[...,
     assert environment.published("debian:12") is environment.published("docker.io/library/debian:12")
 
 
+def test_a_layout_takes_no_daemon_and_is_opened_once(
+    make: Callable[..., Environment], world: World, tmp_path: Path
+) -> None:
+    world.engine_error = EngineUnavailable("connecting")
+    write_layout(tmp_path / "out", "v1", "v2")
+    location = f"oci-layout://{tmp_path}/out"
+    environment = make()
+    source = environment.published(f"{location}:v1")
+    assert environment.published(f"{location}:v1") is source
+    assert environment.published(f"{location}:v2") is not source
+    environment.check(builds=False, runs=False, image=f"{location}:v1")
+    assert source.platform(ARM64).files.read_text("which") == "linux/arm64"
+    assert world.events == []
+    with pytest.raises(UsageProblem, match="out:v3: the layout names v1, v2"):
+        environment.check(builds=False, runs=False, image=f"{location}:v3")
+
+
+def test_a_layouts_first_run_brings_the_registry_and_one_platform(
+    make: Callable[..., Environment], world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_layout(tmp_path / "out")
+    with FakeRegistry().running() as registry:
+        monkeypatch.setattr(
+            module, "start_registry", lambda *_, **__: Registry(registry.host, registry.url, Credentials("u", "p"))
+        )
+        source = make().published(f"oci-layout://{tmp_path}/out")
+        images = [source.platform(platform) for platform in (AMD64, ARM64)]
+        assert world.count("engine connected") == 0
+        found = [source.running._find(images[1]) for _ in range(2)]
+        assert [str(one) for one in found] == [f"{registry.host}/layout-0@{images[1].digest}"] * 2
+        assert source.running is source.running
+        assert len(registry.asked("PUT", images[1].digest)) == 1
+        assert registry.asked("PUT", images[0].digest) == []
+
+
 def test_what_is_no_reference_is_refused(make: Callable[..., Environment]) -> None:
     with pytest.raises(InvalidReference):
         make().published("Not/A Reference")
@@ -517,9 +554,25 @@ def test_what_a_run_needs_is_looked_for_and_nothing_is_started(
     assert world.events == expected
 
 
-def test_a_port_that_is_taken_is_told_before_the_first_test(make: Callable[..., Environment], world: World) -> None:
-    import socket
+def test_a_layout_that_runs_needs_the_registry_and_no_builder(
+    make: Callable[..., Environment], world: World, tmp_path: Path
+) -> None:
+    write_layout(tmp_path / "out")
+    image = f"oci-layout://{tmp_path}/out"
+    environment = make(builder="mine", nodes=(Node(ARM64, "ssh://pi"),))
+    environment.check(builds=False, runs=True, image=image)
+    assert world.events == ["engine connected", "engine ssh://pi connected"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        make(registry_port=port).check(builds=False, runs=True, image="localhost:5001/app:1")
+        make(registry_port=port).check(builds=False, runs=False, image=image)
+        with pytest.raises(UsageProblem, match=rf"binding the registry to 127\.0\.0\.1:{port}"):
+            make(registry_port=port).check(builds=False, runs=True, image=image)
 
+
+def test_a_port_that_is_taken_is_told_before_the_first_test(make: Callable[..., Environment], world: World) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -102,6 +102,26 @@ def name_of(one: PlatformImage) -> str:
     return str(one.reference)
 
 
+def test_an_image_is_pulled_and_run_from_where_it_was_brought(engine: Engine, ledger: Ledger, daemon: Daemon) -> None:
+    brought = Reference.parse("localhost:5001/copy@sha256:" + "b" * 64)
+    asked = []
+
+    def find(image: PlatformImage) -> Reference:
+        asked.append(image)
+        return brought
+
+    running = Running(
+        lambda platform: engine, ledger, credentials=None, limit=20, on_result=lambda result: None, find=find
+    )
+    wanted = image(ARM64)
+    running.run(wanted, ["echo"])
+    running.warm_container(wanted)
+    assert set(map(id, asked)) == {id(wanted)}
+    assert daemon.images == {str(brought)}
+    assert len(daemon.asked("POST", "/images/create")) == 1
+    assert [one.body["Image"] for one in daemon.asked("POST", "/containers/create")] == [str(brought)] * 2
+
+
 def test_a_run_gives_its_result_to_the_caller_and_to_whoever_listens(
     running: Running, results: list[CommandResult]
 ) -> None:

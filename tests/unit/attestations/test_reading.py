@@ -15,7 +15,7 @@ from pytest_multiarch.platforms import Platform
 from tests.unit.attestations.common import SPDX, V02, attest, layer, statement
 from tests.unit.attestations.test_provenance import MAKEFILE
 from tests.unit.attestations.test_sbom import SPDX_EXAMPLE
-from tests.unit.files.test_layouts import entry_of, write_folder
+from tests.unit.files.layouts import entry_of, write_folder
 from tests.unit.images import add_image, add_index, descriptor
 from tests.unit.registry.common import ref
 

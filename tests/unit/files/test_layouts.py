@@ -24,11 +24,11 @@ from pytest_multiarch.errors import (
 from pytest_multiarch.image.copying import copy_image
 from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.image.layout import LayoutClient, LayoutLocation
-from pytest_multiarch.oci import OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from pytest_multiarch.oci import OCI_LAYER, OCI_MANIFEST
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_registry import FakeRegistry
-from tests.unit.files.common import add_image, directory, file, tar
-from tests.unit.images import add_index, attestation, descriptor
+from tests.unit.files.common import add_image, file, tar
+from tests.unit.files.layouts import CONTAINERD, REF_NAME, entry_of, two_platforms, write_archive, write_folder
 from tests.unit.registry.common import ref
 
 if TYPE_CHECKING:
@@ -38,47 +38,12 @@ if TYPE_CHECKING:
 
 AMD64 = Platform.parse("linux/amd64")
 ARM64 = Platform.parse("linux/arm64")
-REF_NAME = "org.opencontainers.image.ref.name"
-CONTAINERD = "io.containerd.image.name"
-
-
-def write_folder(registry: FakeRegistry, path: Path, *entries: dict[str, Any]) -> Path:
-    """Write everything that the registry has as a layout, with these entries in its index.json."""
-    blobs = path / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    (path / "ingest").mkdir()  # buildx leaves it there with tar=false
-    for data in [*registry.blobs.values(), *(data for data, _ in registry.manifests.values())]:
-        (blobs / hashlib.sha256(data).hexdigest()).write_bytes(data)
-    (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)}
-    (path / "index.json").write_text(json.dumps(index))
-    return path
-
-
-def write_archive(folder: Path, archive: Path, prefix: str = "") -> Path:
-    with tarfile.open(archive, "w") as tar_file:
-        for path in sorted(folder.rglob("*")):
-            tar_file.add(path, prefix + str(path.relative_to(folder)), recursive=False)
-    return archive
-
-
-def entry_of(registry: FakeRegistry, digest: str, media_type: str = OCI_INDEX, **annotations: str) -> dict[str, Any]:
-    more = {"annotations": {key.replace("__", "."): value for key, value in annotations.items()}} if annotations else {}
-    return descriptor(media_type, digest, len(registry.manifests["app", digest][0]), **more)
 
 
 @pytest.fixture
 def stored() -> FakeRegistry:
     """Hold, without a server, an index of two platforms and an attestation."""
-    registry = FakeRegistry()
-    shared = tar(directory("etc"), file("etc/shared", b"shared"))
-    entries = [
-        add_image(registry, "app", platform, layers=[shared, tar(file("which", platform.encode()))])
-        for platform in ("linux/amd64", "linux/arm64")
-    ]
-    entries.append(attestation(registry, "app", entries[0]["digest"]))
-    add_index(registry, "app", "1", entries=entries)
-    return registry
+    return two_platforms()
 
 
 @pytest.fixture
