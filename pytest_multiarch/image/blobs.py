@@ -1,4 +1,4 @@
-"""Reading a blob: in pieces, with broken connections taken up again, and checked against digest and size at its end."""
+"""Reading a blob from a registry, with broken connections taken up again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import requests
 
 from pytest_multiarch.errors import RegistryError
+from pytest_multiarch.image.checked import CheckedBlob
 from pytest_multiarch.image.responses import CHUNK, is_cut
 from pytest_multiarch.image.transport import BROKEN_CONNECTION, reason
 from pytest_multiarch.oci import DigestChecker
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from types import TracebackType
-
-    from typing_extensions import Self
+    from collections.abc import Iterator
 
     from pytest_multiarch.image.transport import Limits
     from pytest_multiarch.oci import Descriptor
@@ -25,74 +23,27 @@ Opener = Callable[[int], requests.Response]
 """Ask for the blob from a byte on. The response may start there (206) or at the beginning (200)."""
 
 
-class BlobStream:
-    """Yield a blob's bytes; iterate it, or ``read`` it like a file. A context manager that ends the connection.
+class BlobStream(CheckedBlob):
+    """Read a blob from a registry. A context manager that ends the connection.
 
-    The content is checked when its last byte is read: whoever stops before, for example at a tar archive's end mark,
-    calls ``finish``. A connection that breaks is taken up where it broke (RFC 9110, section 14.2), a bounded number of
-    times; a registry that does not know ranges sends the blob again and what was seen is passed over.
+    A connection that breaks is taken up where it broke (RFC 9110, section 14.2), a bounded number of times; a registry that
+    does not know ranges sends the blob again and what was seen is passed over. See `CheckedBlob`.
 
-    Raises IntegrityError where content or length are not those of the descriptor, RegistryError where the connection
-    is lost for good.
+    Raises RegistryError where the connection is lost for good.
     """
 
     def __init__(self, tried: str, descriptor: Descriptor, open_at: Opener, limits: Limits) -> None:
+        super().__init__(DigestChecker(tried.removeprefix("read "), descriptor.digest, descriptor.size))
         self._tried = tried
         self._open_at = open_at
         self._limits = limits
         self._size = descriptor.size
-        self._checker = DigestChecker(tried.removeprefix("read "), descriptor.digest, descriptor.size)
         self._response: requests.Response | None = open_at(0)
-        self._chunks = self._checked()
-        self._rest = b""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            yield rest
-        yield from self._chunks
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next ``size`` bytes, fewer at the end only, all that is left where it is negative."""
-        pieces = [self._rest]
-        have = len(self._rest)
-        while size < 0 or have < size:
-            chunk = next(self._chunks, b"")
-            if not chunk:
-                break
-            pieces.append(chunk)
-            have += len(chunk)
-        data = b"".join(pieces)
-        cut = len(data) if size < 0 else size
-        self._rest = data[cut:]
-        return data[:cut]
-
-    def finish(self) -> None:
-        """Read what is left without keeping it, so that everything has been checked."""
-        self._rest = b""
-        for _ in self._chunks:
-            pass
-
-    def close(self) -> None:
-        """End the connection; reading on is an error."""
-        self._chunks.close()
+    def _release(self) -> None:
         if self._response is not None:
             self._response.close()
             self._response = None
-
-    def _checked(self) -> Generator[bytes, None, None]:
-        for chunk in self._received():
-            self._checker.update(chunk)
-            yield chunk
-        self._checker.finish()
 
     def _received(self) -> Iterator[bytes]:
         """Yield what comes, over as many connections as it takes."""

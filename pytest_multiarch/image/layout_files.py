@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_multiarch.errors import DocumentError, LayerError, RegistryError, UsageProblem
+from pytest_multiarch.image.checked import CheckedBlob
 from pytest_multiarch.image.limits import EntryBudget
 from pytest_multiarch.image.members import FileKind
 from pytest_multiarch.image.spool import SpoolFile, read_fully
@@ -14,7 +15,7 @@ from pytest_multiarch.image.tar import TarReader
 from pytest_multiarch.oci import DigestChecker
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -130,59 +131,18 @@ class ArchiveFiles:
             raise DocumentError(error.tried, error.found, "Was it written to its end?") from None
 
 
-class FileBlob:
-    """Yield a blob's bytes from a file; the content is checked when its last byte is read. See `BlobReader`."""
+class FileBlob(CheckedBlob):
+    """Read a blob from a file. See `CheckedBlob`."""
 
     def __init__(self, tried: str, descriptor: Descriptor, part: Part) -> None:
+        super().__init__(DigestChecker(tried.removeprefix("read "), descriptor.digest, descriptor.size, DAMAGED))
         self._part = part
-        self._checker = DigestChecker(tried.removeprefix("read "), descriptor.digest, descriptor.size, DAMAGED)
-        self._chunks = self._checked()
-        self._rest = b""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            yield rest
-        yield from self._chunks
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next ``size`` bytes, fewer at the end only, all that is left where it is negative."""
-        pieces = [self._rest]
-        have = len(self._rest)
-        while size < 0 or have < size:
-            chunk = next(self._chunks, b"")
-            if not chunk:
-                break
-            pieces.append(chunk)
-            have += len(chunk)
-        data = b"".join(pieces)
-        cut = len(data) if size < 0 else size
-        self._rest = data[cut:]
-        return data[:cut]
-
-    def finish(self) -> None:
-        """Read what is left without keeping it, so that everything has been checked."""
-        self._rest = b""
-        for _ in self._chunks:
-            pass
-
-    def close(self) -> None:
-        """Close the file."""
-        self._chunks.close()
-        self._part.close()
-
-    def _checked(self) -> Generator[bytes, None, None]:
+    def _received(self) -> Iterator[bytes]:
         position = 0
         while chunk := self._part.read_at(position, _CHUNK):
             position += len(chunk)
-            self._checker.update(chunk)
             yield chunk
-        self._checker.finish()
+
+    def _release(self) -> None:
+        self._part.close()
