@@ -14,18 +14,18 @@ from pytest_multiarch.engine import build
 from pytest_multiarch.engine import builder as buildx
 from pytest_multiarch.engine.bases import copy_bases
 from pytest_multiarch.engine.cleanup import close_book, sweep_abandoned
-from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.daemons import Daemons
 from pytest_multiarch.engine.layouts import copying, look_at
 from pytest_multiarch.engine.ledger import Ledger
 from pytest_multiarch.engine.overlay import make_overlay
 from pytest_multiarch.engine.progress import BuildListener
+from pytest_multiarch.engine.readers import Readers
 from pytest_multiarch.engine.registry import container_class, free_port, start_registry
 from pytest_multiarch.engine.running import Running, as_read
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.engine.watchdog import Watchdog
 from pytest_multiarch.errors import BuildError, EngineUnavailable, MultiArchError
-from pytest_multiarch.image.credentials import DockerCredentials, KnownCredentials
-from pytest_multiarch.image.layers import LayerStore
+from pytest_multiarch.image.credentials import DockerCredentials
 from pytest_multiarch.image.layout import LayoutClient, LayoutLocation
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.bases import Bases
     from pytest_multiarch.engine.build import BuiltPlatform
     from pytest_multiarch.engine.builder import Builder
-    from pytest_multiarch.engine.options import EngineOptions, Node
+    from pytest_multiarch.engine.docker import Engine
+    from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
@@ -71,13 +72,10 @@ class Environment:
         self._stopping = threading.Event()
         self._started: dict[str, Future[object]] = {}
         self._images: dict[tuple[object, ...], ImageSource] = {}
-        self._engine: Engine | None = None
-        self._nodes: dict[str, Engine] = {}
+        self._daemons = Daemons(options.nodes)
+        self._readers = Readers(self._mirrors)
         self._ledger: Ledger | None = None
         self._watchdog: Watchdog | None = None
-        self._clients: list[RegistryClient | LayoutClient] = []
-        self._bases: RegistryClient | None = None
-        self._layers = LayerStore()  # one for all images: those of one base share most of what they read
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
         """Look, before the first test, for what the run needs; ``image`` is the one that is tested instead of a build.
@@ -96,29 +94,17 @@ class Environment:
                 buildx.find_builder(self._options.builder, environ)
         if not (builds or (runs and is_layout)):
             return
-        for node in self._options.nodes:
-            self.engine_for(node.platform)
+        self._daemons.of_nodes()
         if self._options.registry_port is not None:
             free_port(self._options.registry_port)
 
     def engine(self) -> Engine:
         """Return the connection to the daemon. Raises `EngineUnavailable`."""
-        # Looked at without the lock first: a thread that builds must not wait for one that waits for a build.
-        if self._engine is None:
-            with self._lock:
-                if self._engine is None:
-                    self._engine = Engine.connect()
-        return self._engine
+        return self._daemons.main()
 
     def engine_for(self, platform: Platform) -> Engine:
         """Return the daemon that runs this platform: its node's, else the main one. Raises `EngineUnavailable`."""
-        for node in self._options.nodes:
-            if node.platform == platform:
-                with self._lock:
-                    if node.endpoint not in self._nodes:
-                        self._nodes[node.endpoint] = Engine.at(node.endpoint)
-                    return self._nodes[node.endpoint]
-        return self.engine()
+        return self._daemons.of(platform)
 
     def registry(self) -> Registry:
         """Return the throwaway registry, started at the first call."""
@@ -152,7 +138,7 @@ class Environment:
             key = ("published", str(reference))
             if key not in self._images:
                 self._images[key] = PublishedImage(
-                    self._users_client(), reference, lambda: self._running(reference.registry), self._layers
+                    self._readers.users(), reference, lambda: self._running(reference.registry), self._readers.layers
                 )
             return self._images[key]
 
@@ -162,12 +148,9 @@ class Environment:
         what = f"{image.platform}: reading {len(image.layers)} layers, {size:.1f} MB"
         return self._listener.wait(self._pool.submit(lambda: image.files), what)
 
-    def bases(self) -> RegistryClient:
-        """Return a client that reads base images with the user's credentials and mirrors."""
-        with self._lock:
-            if self._bases is None:
-                self._bases = self._users_client()
-            return self._bases
+    def users_client(self) -> RegistryClient:
+        """Return the client that reads registries with the user's credentials and mirrors."""
+        return self._readers.users()
 
     def close(self) -> list[str]:
         """End builds, remove all that was started, and return what could not be removed, a line each."""
@@ -175,35 +158,32 @@ class Environment:
         self._pool.shutdown(wait=True, cancel_futures=True)
         problems: list[str] = []
         with self._lock:
-            for client in self._clients:
-                client.close()
-            self._layers.close()
-            if self._engine is not None and self._ledger is not None:
-                problems = close_book(self._engine, self._ledger)
+            self._readers.close()
+            engine = self._daemons.connected
+            if engine is not None and self._ledger is not None:
+                problems = close_book(engine, self._ledger)
             if self._watchdog is not None:
                 # With something left, the watchdog tries again: it may only take the daemon a moment.
                 self._watchdog.abandon() if problems else self._watchdog.dismiss()
-            for engine in [*self._nodes.values(), *([self._engine] if self._engine is not None else [])]:
-                engine.close()
-            self._nodes.clear()
-            self._engine = self._ledger = self._watchdog = None
+            self._daemons.close()
+            self._ledger = self._watchdog = None
         return problems
 
     def _in_layout(self, location: LayoutLocation) -> ImageSource:
         with self._lock:
             key = ("layout", location)
             if key not in self._images:
-                client = self._client(LayoutClient(location))
+                client = self._readers.of_layout(location)
                 name = f"layout-{len(self._images)}"
                 self._images[key] = PublishedImage(
-                    client, client.reference, lambda: self._running_copies(client, name), self._layers
+                    client, client.reference, lambda: self._running_copies(client, name), self._readers.layers
                 )
             return self._images[key]
 
     def _running_copies(self, source: LayoutClient, name: str) -> Running:
         """Return what runs a layout's platforms: each is copied into the throwaway registry at its first run."""
         registry = self.registry()
-        target = self._own_client(registry)
+        target = self._readers.of_registry(registry)
         repository = Reference.parse(f"{registry.host}/{name}")
         find = copying(source, target, repository, lambda what, copy: self._listener.wait(self._once(what, copy)))
         return self._running(registry.host, registry, find)
@@ -248,7 +228,7 @@ class Environment:
         image = self._options.buildkit_image
         try:
             return buildx.create_builder(
-                engine, book, environ, image=image, mirrors=self._mirrors(), nodes=self._node_daemons()
+                engine, book, environ, image=image, mirrors=self._mirrors(), nodes=self._daemons.of_nodes()
             )
         except buildx.ImageUnavailable as error:
             if choice == "container" or engine.facts.store != "containerd":
@@ -259,7 +239,7 @@ class Environment:
     def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], number: int) -> BuiltImage:
         registry_future, builder_future = self._registry(), self._builder()
         registry = self._listener.wait(registry_future)
-        client = self._own_client(registry)
+        client = self._readers.of_registry(registry)
         overlay = self._overlay(registry)
         reference = Reference.parse(f"{registry.host}/{spec.name}-{number}:latest")
         bases = self._pool.submit(self._copy_bases, spec, platforms, client, registry)
@@ -291,7 +271,7 @@ class Environment:
             self._running(registry.host, registry),
             {platform: self._pool.submit(build_one, platform) for platform in platforms},
             self._listener.wait,
-            self._layers,
+            self._readers.layers,
         )
 
     def _copy_bases(
@@ -300,7 +280,7 @@ class Environment:
         return copy_bases(
             spec,
             platforms,
-            source=self._users_client(),
+            source=self._readers.users(),
             target=client,
             registry=registry,
             builders_own=self.engine().facts.platform,
@@ -322,7 +302,7 @@ class Environment:
             self._listener.note(error.headline)
             credentials = None
         return Running(
-            self.engine_for,
+            self._daemons.of,
             self._book(),
             credentials=credentials,
             limit=self._options.command_timeout,
@@ -334,24 +314,6 @@ class Environment:
         login = (registry.credentials.username, registry.credentials.secret)
         overlay = self._once("overlay", lambda: make_overlay(self._book().folder, {registry.host: login}))
         return self._listener.wait(overlay)
-
-    def _own_client(self, registry: Registry) -> RegistryClient:
-        return self._client(
-            RegistryClient(
-                KnownCredentials({registry.host: registry.credentials}), endpoints={registry.host: registry.url}
-            )
-        )
-
-    def _users_client(self) -> RegistryClient:
-        return self._client(RegistryClient(DockerCredentials.from_environment(), mirrors=self._mirrors()))
-
-    def _client(self, client: Client) -> Client:
-        with self._lock:
-            self._clients.append(client)
-        return client
-
-    def _node_daemons(self) -> list[tuple[Node, Engine]]:
-        return [(node, self.engine_for(node.platform)) for node in self._options.nodes]
 
     def _mirrors(self) -> tuple[str, ...]:
         try:

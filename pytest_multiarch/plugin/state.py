@@ -102,7 +102,7 @@ class State:
             return BuildContext.read(
                 build.dockerfile_path,
                 settings.platforms,
-                reader=environment.bases,
+                reader=environment.users_client,
                 args=build.resolved_args(),
                 target=build.target,
                 replaced=frozenset(build.contexts),
