@@ -145,6 +145,8 @@ class SizeDiffersRule(ImageRule):
     def check(self, view: ImageView) -> Iterator[Finding]:
         """Return a finding for each platform that is too far from the others; of two, one for both."""
         sizes = {one.platform: sum(layer.size for layer in one.image.layers) for one in view.offered}
+        if len(sizes) < 2:
+            return  # nothing to compare with
         judged = list(sizes.items())
         for platform, size in judged[1:] if len(judged) == 2 else judged:
             others = median(other for sibling, other in sizes.items() if sibling != platform)

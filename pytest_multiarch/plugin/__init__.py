@@ -73,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_audit_wanted(config):
         from pytest_multiarch.plugin.audit_items import AuditPlugin
 
+        state.check_audit()
         config.pluginmanager.register(AuditPlugin(), "multiarch-audit")
 
 

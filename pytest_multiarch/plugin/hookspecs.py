@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def pytest_multiarch_audit_rules(config: pytest.Config) -> Sequence[Rule]:  # type: ignore[empty-body]
     """Return rules of your own, to be audited by beside those that come with the plugin.
 
-    Called once a run, when the first of its rules is needed: after collection with ``--multiarch-audit``, else when a test
-    audits an image. Implemented in the rootdir's conftest or in a plugin. Each rule is an instance of a class derived from
+    Called once a run: before collection with ``--multiarch-audit``, else when a test audits an image. Implemented in the
+    rootdir's conftest or in a plugin. Each rule is an instance of a class derived from
     `pytest_multiarch.audit.PlatformRule`, `IndexRule`, `ImageRule` or `ContextRule`, with a code and a name that no other
     has; codes that begin with ``MA`` are the plugin's.
     """

@@ -67,7 +67,7 @@ def without_traceback(info: pytest.ExceptionInfo[BaseException]) -> Any:
 
     In CI pytest does not cut the summary's lines, and a message of many lines would be told a second time there.
     """
-    shown = info.getrepr(style="value")
+    shown = info.getrepr(style="value", chain=False)
     crash = getattr(shown, "reprcrash", None)
     if crash is not None and crash.message:
         crash.message = str(info.value).splitlines()[0]

@@ -116,6 +116,13 @@ class State:
             environment.read_files,
         )
 
+    def check_audit(self) -> None:
+        """End the run with pytest's usage error where the audit's rules cannot be chosen: here, before workers are started."""
+        try:
+            _ = self.audit
+        except UsageProblem as error:
+            raise pytest.UsageError(str(error)) from None
+
     @property
     def environment(self) -> Environment:
         """Return the one owner of all that is started; made at the first use, which starts nothing yet."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.environment import Listener
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.platform_image import PlatformImage
 
 SECONDS: Final = 0.25
@@ -169,6 +170,12 @@ class FakeEnvironment:
             platform = Platform.parse(name)
             done[platform] = self._pool.submit(self._shelf.push, reference, platform)
         return FakeSource(self._listener, self._shelf, reference, self._running, done)
+
+    def read_files(self, image: PlatformImage) -> ImageFiles:
+        return image.files
+
+    def users_client(self) -> RegistryClient:
+        return self._shelf
 
     def close(self) -> list[str]:
         self._pool.shutdown(wait=True, cancel_futures=True)
