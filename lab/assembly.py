@@ -105,13 +105,14 @@ def _layer(recipe: Recipe, keys: Mapping[Recipe, str], debs: Sequence[Deb], sett
     def fill(layer: LayerWriter) -> dict[str, Any]:
         below = Installed(**cached(keys[DEBIAN]).notes) if recipe.below else Installed()
         own = [deb for deb in debs if deb.name not in below.paragraphs and (not recipe.only or deb.name in recipe.only)]
+        # Before the packages: the first file at a path stays, and a recipe's is there to take the package's place.
+        for path, text, mode in recipe.files:
+            layer.file(path, text.encode(), mode)
         root = rootfs.add_packages(layer, own)
         if not recipe.below:
             rootfs.add_base(layer, root)
             rootfs.add_certificates(layer, settings)
             rootfs.add_settings(layer, settings)
-        for path, text, mode in recipe.files:
-            layer.file(path, text.encode(), mode)
         for path, target in recipe.links:
             layer.link(path, target)
         if recipe == BUILDKIT:
