@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 #: Programs that do nothing but start the one behind `--`.
 _INITS: Final = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "catatonit", "gosu", "su-exec"})
+_BLANKS: Final = re.compile(rb"[ \t]+")  # of a first line; a carriage return belongs to the word before it
 _SCRIPT_BYTES: Final = 256  # Linux' BINPRM_BUF_SIZE
 _MOST_SCRIPTS: Final = 5  # Linux gives up at this depth of interpreters (ELOOP)
 
@@ -122,19 +124,18 @@ def _interpreters(program: Program, config: ImageConfig, files: ImageFiles) -> I
         current = Program(words[0], path, wanted_by)
         yield current
         if path and posixpath.basename(words[0]) == "env":
-            behind = (
-                [word for word in words[1].split() if not word.startswith("-") and "=" not in word] if words[1:] else []
-            )
+            behind = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
             if behind:
                 yield _resolved(behind[0], wanted_by, config, files)
 
 
 def _first_line(files: ImageFiles, path: str) -> list[str]:
-    """Return a script's interpreter and what follows it, nothing for what is no script."""
+    """Return a script's interpreter and the words that follow it, nothing for what is no script."""
     start = files.read_start(path, _SCRIPT_BYTES)
     if not start.startswith(b"#!"):
         return []
-    return start[2:].partition(b"\n")[0].decode("utf-8", "replace").strip(" \t\r").split(None, 1)
+    line = start[2:].partition(b"\n")[0].strip(b" \t")
+    return [word.decode("utf-8", "replace") for word in _BLANKS.split(line) if word]
 
 
 def _behind_init(line: Sequence[str]) -> str:

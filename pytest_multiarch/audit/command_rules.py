@@ -88,10 +88,10 @@ class CommandNotExecutableRule(PlatformRule):
 
 
 class CommandForeignRule(PlatformRule):
-    """Find an entrypoint or command that is a program for another machine.
+    """Find an entrypoint or command that is a program for another machine, or for a later processor.
 
-    For a script, it is the interpreter that counts. The same file is also found by MA201; this one says that the image does
-    not start at all.
+    For a script, it is the interpreter that counts. The same file is also found by MA201, or by MA202; this one says that
+    the image does not start at all.
 
     Why: "exec format error", or an emulator that nobody asked for.
 

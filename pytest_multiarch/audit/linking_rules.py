@@ -51,7 +51,8 @@ class InterpreterMissingRule(PlatformRule):
 class LibraryMissingRule(PlatformRule):
     """Find dynamic executables with a needed library that is nowhere in the image.
 
-    The libraries that those libraries need count as well. Where in the image a library lies is not judged: loaders'
+    The libraries that those libraries need count as well; the program's own interpreter, which on some architectures is
+    one of them, is left to MA203. Where in the image a library lies is not judged: loaders'
     paths depend on the environment that a program is started with. One that is there only for another machine is as good
     as none.
 
@@ -112,7 +113,7 @@ def _libraries(view: PlatformView) -> Mapping[str, list[ElfEntry]]:
 
 def _missing(program: ElfEntry, libraries: Mapping[str, list[ElfEntry]]) -> Iterator[tuple[str, ElfEntry]]:
     """Yield what a program, and the libraries that it loads, need in vain, with who asks; each name once."""
-    seen: set[str] = set()
+    seen = {program.elf.interpreter.rpartition("/")[2]}
     waiting = [program]
     while waiting:
         asking = waiting.pop()

@@ -127,8 +127,8 @@ class StalePlatformRule(ImageRule):
 class SizeDiffersRule(ImageRule):
     """Find a platform that is much larger or smaller than its siblings.
 
-    By the sizes of the compressed layers: twice or half of the siblings' median, and a difference of 1 MiB, unless set
-    otherwise.
+    By the sizes of the compressed layers: twice or half of the platforms' median (of two platforms, of the first one's), and
+    a difference of 1 MiB, unless set otherwise.
 
     Why: something is missing on one platform (a virtual environment that is empty there), or something came along that
     does not belong there (the compilers).
@@ -143,20 +143,23 @@ class SizeDiffersRule(ImageRule):
     name = "size-differs"
 
     def check(self, view: ImageView) -> Iterator[Finding]:
-        """Return a finding for each platform that is too far from the others; of two, one for both."""
+        """Return a finding for each platform that is too far from most; of two, one for both."""
         sizes = {one.platform: sum(layer.size for layer in one.image.layers) for one in view.offered}
         if len(sizes) < 2:
             return  # nothing to compare with
-        judged = list(sizes.items())
-        for platform, size in judged[1:] if len(judged) == 2 else judged:
-            others = median(other for sibling, other in sizes.items() if sibling != platform)
-            ratio = max(size, others) / max(1, min(size, others))
-            if ratio > view.limits.size_ratio and abs(size - others) >= view.limits.size_from:
-                word = "larger" if size > others else "smaller"
+        # Of all sizes: among the siblings of one of three, the one that stands out would count for half.
+        first = next(iter(sizes))
+        whose, usual = (
+            ("the platforms' median of", median(sizes.values())) if len(sizes) > 2 else (f"{first}'s", sizes[first])
+        )
+        for platform, size in sizes.items():
+            ratio = max(size, usual) / max(1, min(size, usual))
+            if ratio > view.limits.size_ratio and abs(size - usual) >= view.limits.size_from:
+                word = "larger" if size > usual else "smaller"
                 yield self.finding(
                     platform=platform,
                     item="size",
-                    expected=f"at most {view.limits.size_ratio:g} times from its siblings' {_megabytes(others)}",
+                    expected=f"at most {view.limits.size_ratio:g} times from {whose} {_megabytes(usual)}",
                     found=f"{_megabytes(size)}, {ratio:.1f} times {word}",
                 )
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class SharedMachineCodeRule(ImageRule):
     """Find layers that two platforms share and that hold ELF files.
 
-    Files that later layers took away or replaced do not count, and neither does code that both platforms run (arm/v6 code
+    Files that later layers took away or replaced do not count, nor hard links to files of each platform's own layers, and
+    neither does code that both platforms run (arm/v6 code
     in arm/v6 and arm/v7) or that no processor is asked to run. Platforms that share all their layers are another rule's
     (MA211).
 
@@ -46,16 +47,25 @@ class SharedMachineCodeRule(ImageRule):
             apart = [one for one in sharing if not all(_is_pair(one, other, twins) for other in sharing)]
             if len(apart) < 2:
                 continue
+            brought = {
+                one.platform: {entry.path: entry for entry in one.elf_files if entry.entry.layer == digest}
+                for one in apart
+            }
             for platform in apart:
-                for entry in platform.elf_files:
-                    if entry.entry.layer != digest or (digest, entry.path) in seen or _runs_on_all(entry, apart):
+                for path, entry in brought[platform.platform].items():
+                    having = [one for one in apart if _is_same(brought[one.platform].get(path), entry)]
+                    if (
+                        (digest, path) in seen
+                        or all(_is_pair(one, platform, twins) for one in having)
+                        or _runs_on_all(entry, having)
+                    ):
                         continue
-                    seen.add((digest, entry.path))
+                    seen.add((digest, path))
                     yield self.finding(
-                        path=entry.path,
-                        expected=f"a layer of its own for each of {_names(apart)}",
+                        path=path,
+                        expected=f"a layer of its own for each of {_names(having)}",
                         found=f"one layer for all of them, with code for {entry.elf.machine_name}",
-                        brought=platform.brought(entry.path),
+                        brought=platform.brought(path),
                     )
 
 
@@ -102,6 +112,11 @@ def _twins(views: Sequence[PlatformView]) -> list[list[PlatformView]]:
 
 def _is_pair(one: PlatformView, other: PlatformView, twins: Sequence[Sequence[PlatformView]]) -> bool:
     return one is other or any(one in group and other in group for group in twins)
+
+
+def _is_same(one: ElfEntry | None, other: ElfEntry) -> bool:
+    """Tell whether a file is the same; what a shared layer links to may be another file on each platform."""
+    return one is not None and (one.elf, one.entry.size) == (other.elf, other.entry.size)
 
 
 def _runs_on_all(entry: ElfEntry, views: Sequence[PlatformView]) -> bool:
