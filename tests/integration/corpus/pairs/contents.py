@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.corpus.faults import SIX, Pair, image, on
+from tests.integration.corpus.faults import SIX, TWO, Pair, image, on
 
 _FOREIGN_DPKG = dict(zip(SIX, ("arm64", "amd64", "i386", "armhf", "s390x", "ppc64el"), strict=True))
 _FOREIGN_APK = dict(zip(SIX, ("aarch64", "x86_64", "x86", "armv7", "s390x", "ppc64le"), strict=True))
@@ -84,27 +84,30 @@ COMMANDS = (
         name="script-with-carriage-returns",
         faulty=image(
             f"FROM shell\nCOPY --chmod=755 start-crlf /start\n{_SCRIPT}",
-            wrong=on(SIX, "MA401", "/bin/sh\r", item="/bin/sh\r"),
+            TWO,
+            wrong=on(TWO, "MA401", "/bin/sh\r", item="/bin/sh\r"),
         ),
-        good=image(f"FROM shell\nCOPY --chmod=755 start /start\n{_SCRIPT}"),
+        good=image(f"FROM shell\nCOPY --chmod=755 start /start\n{_SCRIPT}", TWO),
     ),
     Pair(
         code="MA402",
         name="script-without-the-bit",
         faulty=image(
             f"FROM shell\nCOPY --chmod=644 start /start\n{_SCRIPT}",
-            wrong=on(SIX, "MA402", "/start", "COPY --chmod=644 start /start", item="/start", says="mode 0644"),
+            TWO,
+            wrong=on(TWO, "MA402", "/start", "COPY --chmod=644 start /start", item="/start", says="mode 0644"),
         ),
-        good=image(f"FROM shell\nCOPY --chmod=755 start /start\n{_SCRIPT}"),
+        good=image(f"FROM shell\nCOPY --chmod=755 start /start\n{_SCRIPT}", TWO),
     ),
     Pair(
         code="MA402",
         name="script-for-root-only",
         faulty=image(
             f"FROM shell\nCOPY --chmod=700 start /start\nUSER 1000\n{_SCRIPT}",
-            wrong=on(SIX, "MA402", "/start", "COPY --chmod=700 start /start", item="/start", says="owner 0:0"),
+            TWO,
+            wrong=on(TWO, "MA402", "/start", "COPY --chmod=700 start /start", item="/start", says="owner 0:0"),
         ),
-        good=image(f"FROM shell\nCOPY --chmod=700 --chown=1000 start /start\nUSER 1000\n{_SCRIPT}"),
+        good=image(f"FROM shell\nCOPY --chmod=700 --chown=1000 start /start\nUSER 1000\n{_SCRIPT}", TWO),
     ),
     Pair(
         code="MA403",
