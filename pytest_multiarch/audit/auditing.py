@@ -112,6 +112,7 @@ class AuditRun:
         platforms: which of them the audit is about, in the order asked for.
         context: gives what the image was built from; called once, None where it was not built here.
         read: reads an image's files at their first use; for whoever shows progress meanwhile.
+        read_ahead: read all platforms' files as soon as one's are wanted; for a source that has the whole image already.
 
     """
 
@@ -122,11 +123,13 @@ class AuditRun:
         platforms: Sequence[Platform],
         context: Callable[[], BuildContext] | None = None,
         read: Callable[[PlatformImage], ImageFiles] | None = None,
+        *,
+        read_ahead: bool = False,
     ) -> None:
         self.audit = audit
         self.source = source
         self.platforms = tuple(platforms)
-        self._view = ImageView(source, platforms, audit.policy.limits, read)
+        self._view = ImageView(source, platforms, audit.policy.limits, read, read_ahead=read_ahead)
         self._make_context = context
         self._context: BuildContext | None = None
         self._outcomes: dict[Check, Outcome] = {}
@@ -250,7 +253,8 @@ def audit_image(
 
     ``platforms`` are those that it should have; all that it offers unless given. Raises what reading the image raises.
     """
-    run = AuditRun(audit or Audit.of(), WholeImage(image), image.platforms if platforms is None else platforms)
+    wanted = image.platforms if platforms is None else platforms
+    run = AuditRun(audit or Audit.of(), WholeImage(image), wanted, read_ahead=True)
     return tuple(finding for _, outcome in run.outcomes() for finding in outcome.findings)
 
 

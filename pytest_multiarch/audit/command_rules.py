@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pytest_multiarch.audit.command import may_execute, programs, who_runs
 from pytest_multiarch.audit.rule import PlatformRule
-from pytest_multiarch.image.elf import misfits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,14 +109,13 @@ class CommandForeignRule(PlatformRule):
             if not program.path:
                 continue
             one = by_path.get(view.files.stat(program.path).path)
-            wrong = misfits(one.elf, view.platform) if one is not None else ()
-            if one is not None and wrong:
+            if one is not None and one.misfits:
                 yield self.finding(
                     platform=view.platform,
                     path=one.path,
                     item=program.word,
-                    expected="; ".join(misfit.expected for misfit in wrong),
-                    found="; ".join(misfit.found for misfit in wrong),
+                    expected="; ".join(misfit.expected for misfit in one.misfits),
+                    found="; ".join(misfit.found for misfit in one.misfits),
                     brought=view.brought(one.path),
                 )
 

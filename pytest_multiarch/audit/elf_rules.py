@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.audit.rule import PlatformRule
-from pytest_multiarch.image.elf import is_chosen_at_run_time, misfits
+from pytest_multiarch.image.elf import is_chosen_at_run_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class ForeignMachineRule(PlatformRule):
     def check(self, view: PlatformView) -> Iterator[Finding]:
         """Return a finding for each file that no processor of the platform runs."""
         for one in view.elf_files:
-            wrong = [misfit for misfit in misfits(one.elf, view.platform) if misfit.about == "machine"]
+            wrong = [misfit for misfit in one.misfits if misfit.about == "machine"]
             if wrong:
                 yield self.finding(
                     platform=view.platform,
@@ -72,10 +72,9 @@ class LaterProcessorRule(PlatformRule):
     def check(self, view: PlatformView) -> Iterator[Finding]:
         """Return a finding for each file that asks for more than the platform has."""
         for one in view.elf_files:
-            wrong = misfits(one.elf, view.platform)
-            later = [misfit for misfit in wrong if misfit.about == "cpu"]
+            later = [misfit for misfit in one.misfits if misfit.about == "cpu"]
             # A file for another machine altogether is MA201's.
-            if later and len(later) == len(wrong) and not is_chosen_at_run_time(one.path):
+            if later and len(later) == len(one.misfits) and not is_chosen_at_run_time(one.path):
                 yield self.finding(
                     platform=view.platform,
                     path=one.path,

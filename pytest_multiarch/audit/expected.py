@@ -63,6 +63,8 @@ EXPECTED_FILES: Final = (
     ),
 )
 
+_ANY_GROUP: Final = re.compile("|".join(f"(?:{group.pattern.pattern})" for group in EXPECTED_FILES))
+
 #: GCC's libraries for features that not every processor has, and what is packaged for some only.
 EXPECTED_PACKAGES: Final = re.compile(
     r"lib(?:quadmath|itm|lsan|tsan|asan|hwasan|ubsan|mpx|atomic|cilkrts|vtv|numa|mvec|stdc\+\+-[0-9]+-dev|gcc-[0-9]+-dev)[0-9.-]*"
@@ -82,4 +84,4 @@ EXPECTED_LABELS: Final = frozenset(
 
 def is_expected_file(path: str) -> bool:
     """Tell whether a file, its path without the platform's names, may be on one platform only."""
-    return any(group.pattern.fullmatch(path) for group in EXPECTED_FILES)
+    return _ANY_GROUP.fullmatch(path) is not None

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.audit.rule import PlatformRule
-from pytest_multiarch.image.elf import ElfType, misfits
+from pytest_multiarch.image.elf import ElfType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,12 +89,8 @@ def _programs(view: PlatformView) -> Iterator[ElfEntry]:
     for one in view.elf_files:
         elf = one.elf
         # Static position-independent programs need nothing; the loader of glibc and musl is a program of its own kind.
-        if elf.is_executable and elf.has_dynamic and elf.complete and not elf.debug_only and not _is_foreign(one, view):
+        if elf.is_executable and elf.has_dynamic and elf.complete and not elf.debug_only and not one.is_foreign:
             yield one
-
-
-def _is_foreign(one: ElfEntry, view: PlatformView) -> bool:
-    return any(misfit.about == "machine" for misfit in misfits(one.elf, view.platform))
 
 
 def _libraries(view: PlatformView) -> Mapping[str, list[ElfEntry]]:
@@ -103,7 +99,7 @@ def _libraries(view: PlatformView) -> Mapping[str, list[ElfEntry]]:
     by_path = {one.path: one for one in view.elf_files if one.elf.type is ElfType.DYN}
     for one in by_path.values():
         found[one.entry.name].append(one)
-    for entry in view.files.walk():
+    for entry in view.entries:
         if entry.is_symlink and view.files.is_file(entry.path):
             target = by_path.get(view.files.stat(entry.path).path)
             if target is not None:

@@ -6,22 +6,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.errors import DocumentError
-from pytest_multiarch.image.elf import HEADER_BYTES, is_elf, read_elf, read_elf_header
+from pytest_multiarch.image.elf import ELF_MAGIC, HEADER_BYTES, misfits, read_elf, read_elf_header
 
 if TYPE_CHECKING:
-    from pytest_multiarch.image.elf import ElfFile
+    from pytest_multiarch.image.elf import ElfFile, Misfit
     from pytest_multiarch.image.entries import FileEntry
     from pytest_multiarch.image.filesystem import ImageFiles
+    from pytest_multiarch.platforms import Platform
 
 _SMALLEST: Final = 52  # the header of a 32-bit file
+_READ_WHOLE: Final = 512 * 1024  # one read of it all is quicker than a dozen of the pieces that matter
 
 
 @dataclass(frozen=True, slots=True)
 class ElfEntry:
-    """Hold an ELF file of an image: where it is, and what it says of itself."""
+    """Hold an ELF file of an image: where it is, what it says of itself, and why its platform does not run it."""
 
     entry: FileEntry
     elf: ElfFile
+    misfits: tuple[Misfit, ...]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Tell whether no processor of the platform runs the file."""
+        return any(misfit.about == "machine" for misfit in self.misfits)
 
     @property
     def path(self) -> str:
@@ -29,24 +37,25 @@ class ElfEntry:
         return self.entry.path
 
 
-def survey(files: ImageFiles) -> tuple[ElfEntry, ...]:
+def survey(files: ImageFiles, platform: Platform) -> tuple[ElfEntry, ...]:
     """Return all ELF files of an image, in the order of their paths.
 
     Of a file that is broken further back, what its header says counts; one without a readable header is no ELF file to
     any processor, and left out. Parsers' test data are such files.
     """
     found = []
-    for entry in files.walk():
-        if not entry.is_file or entry.size < _SMALLEST or not is_elf(files.read_start(entry.path, 4)):
-            continue
-        elf = _read(files, entry.path)
+    for entry in files.files_beginning(ELF_MAGIC):
+        elf = _read(files, entry) if entry.size >= _SMALLEST else None
         if elf is not None:
-            found.append(ElfEntry(entry, elf))
+            found.append(ElfEntry(entry, elf, misfits(elf, platform)))
     return tuple(found)
 
 
-def _read(files: ImageFiles, path: str) -> ElfFile | None:
+def _read(files: ImageFiles, entry: FileEntry) -> ElfFile | None:
+    path = entry.path
     try:
+        if entry.size <= _READ_WHOLE:
+            return read_elf(files.read_bytes(path), path)
         with files.open(path) as stream:
             return read_elf(stream, path)
     except DocumentError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -54,11 +55,16 @@ class PlatformView:
     """Show one platform's image to the rules: what was asked for, and what is there."""
 
     def __init__(
-        self, platform: Platform, image: PlatformImage, read: Callable[[PlatformImage], ImageFiles] | None = None
+        self,
+        platform: Platform,
+        image: PlatformImage,
+        read: Callable[[PlatformImage], ImageFiles] | None = None,
+        before: Callable[[], None] | None = None,
     ) -> None:
         self.platform = platform
         self.image = image
         self._read = read
+        self._before = before
 
     def __repr__(self) -> str:
         return f"<PlatformView {self.platform} {self.image.digest}>"
@@ -71,12 +77,19 @@ class PlatformView:
     @cached_property
     def files(self) -> ImageFiles:
         """Return the files after all layers."""
+        if self._before is not None:
+            self._before()
         return self._read(self.image) if self._read is not None else self.image.files
+
+    @cached_property
+    def entries(self) -> tuple[FileEntry, ...]:
+        """Return everything in the image, links not followed, by path."""
+        return tuple(self.files.walk())
 
     @cached_property
     def elf_files(self) -> tuple[ElfEntry, ...]:
         """Return every ELF file of the image, by path; each name of a hard link is one."""
-        return survey(self.files)
+        return survey(self.files, self.platform)
 
     @cached_property
     def packages(self) -> tuple[Package, ...]:
@@ -91,7 +104,7 @@ class PlatformView:
     @cached_property
     def comparable_files(self) -> Mapping[str, FileEntry]:
         """Return the files by their paths without the platform's names; what good images differ in is left out."""
-        names = ((without_names(entry.path, self.platform), entry) for entry in self.files.walk())
+        names = ((without_names(entry.path, self.platform), entry) for entry in self.entries)
         return {name: entry for name, entry in names if not is_expected_file(name)}
 
     @cached_property
@@ -106,7 +119,11 @@ class PlatformView:
 
 
 class ImageView:
-    """Show all platforms to the rules; ``platforms`` are those that the audit is about, in the order asked for."""
+    """Show all platforms to the rules; ``platforms`` are those that the audit is about, in the order asked for.
+
+    With ``read_ahead`` the first use of one platform's files begins to read the others' in the background, too: fetching and
+    unpacking leave the interpreter to the rules. Only for an image that is there as a whole.
+    """
 
     def __init__(
         self,
@@ -114,12 +131,15 @@ class ImageView:
         platforms: Sequence[Platform],
         limits: AuditLimits,
         read: Callable[[PlatformImage], ImageFiles] | None = None,
+        *,
+        read_ahead: bool = False,
     ) -> None:
         self.platforms = tuple(platforms)
         self.limits = limits
         self._read = read
         self._source = source
         self._views: dict[Platform, PlatformView] = {}
+        self._reads_ahead = read_ahead
 
     @cached_property
     def image(self) -> MultiArchImage:
@@ -129,13 +149,25 @@ class ImageView:
     def platform(self, platform: Platform) -> PlatformView:
         """Return one platform's view. Raises PlatformMissing: it is not offered."""
         if platform not in self._views:
-            self._views[platform] = PlatformView(platform, self._source.platform(platform), self._read)
+            image = self._source.platform(platform)
+            self._views[platform] = PlatformView(platform, image, self._read, self._read_ahead)
         return self._views[platform]
 
     @cached_property
     def offered(self) -> tuple[PlatformView, ...]:
         """Return those of the platforms that are there, in the order asked for."""
         return tuple(view for view in map(self._if_offered, self.platforms) if view is not None)
+
+    def _read_ahead(self) -> None:
+        if not self._reads_ahead:
+            return
+        self._reads_ahead = False
+        images = {view.image.digest: view.image for view in self.offered}.values()
+        pool = ThreadPoolExecutor(max(1, len(images)), thread_name_prefix="read-ahead")
+        for image in images:
+            # What goes wrong is told to the rule that asks for these files itself.
+            pool.submit(getattr, image, "files")
+        pool.shutdown(wait=False)
 
     def _if_offered(self, platform: Platform) -> PlatformView | None:
         try:

@@ -153,11 +153,21 @@ class ImageFiles:
 
         Raises FileProblem: ``top`` is no directory; else what ``stat`` raises.
         """
+        for path, member in self._below(top):
+            yield self._entry(path, member)
+
+    def files_beginning(self, magic: bytes, top: str = "/") -> Iterator[FileEntry]:
+        """Yield the regular files below a directory that begin with some bytes, at most four, as ``walk`` does."""
+        for path, member in self._below(top):
+            if member.kind is FileKind.FILE and member.begins_with(magic):
+                yield self._entry(path, member)
+
+    def _below(self, top: str) -> Iterator[tuple[str, Member]]:
         found = self._find(top, "walk")
         if not isinstance(found.node, Directory):
             raise FileProblem(self._tried("walk", top), f"it is a {found.member.kind.value}")
         for path, node in below(found.path.rstrip("/"), found.node):
-            yield self._entry(path, node.member if isinstance(node, Directory) else node)
+            yield path, node.member if isinstance(node, Directory) else node
 
     def _is(self, path: str, kind: FileKind, *, follow: bool = True) -> bool:
         found = self._seek(path, follow=follow)

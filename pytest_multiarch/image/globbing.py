@@ -12,7 +12,7 @@ from pytest_multiarch.image.members import FileKind, Member
 from pytest_multiarch.image.tree import Directory, below, find, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _MAGIC: Final = re.compile(r"[*?\[]")
 
@@ -28,7 +28,12 @@ def glob(root: Directory, pattern: str) -> list[str]:
     steps = _collapsed(parts_of(pattern))
     for position, step in enumerate(steps):
         is_last = position == len(steps) - 1
-        found = dict(pair for start, node in found.items() for pair in _step(root, start, node, step, is_last=is_last))
+        matches = re.compile(fnmatch.translate(step)).match if _MAGIC.search(step) and step != "**" else None
+        found = dict(
+            pair
+            for start, node in found.items()
+            for pair in _step(root, start, node, step, matches=matches, is_last=is_last)
+        )
     return sorted(path or "/" for path in found)
 
 
@@ -37,7 +42,13 @@ def _collapsed(steps: list[str]) -> list[str]:
 
 
 def _step(
-    root: Directory, start: str, node: Directory | Member, step: str, *, is_last: bool
+    root: Directory,
+    start: str,
+    node: Directory | Member,
+    step: str,
+    *,
+    matches: Callable[[str], object] | None,
+    is_last: bool,
 ) -> Iterator[tuple[str, Directory | Member]]:
     if isinstance(node, Member) and node.kind is FileKind.SYMLINK:
         with suppress(NotInImage, LinkLoop):
@@ -50,8 +61,7 @@ def _step(
     elif step == "..":
         with suppress(NotInImage, LinkLoop):
             yield f"{start}/..", find(root, f"{start}/..", follow=True, tried="glob").node
-    elif _MAGIC.search(step):
-        matches = re.compile(fnmatch.translate(step)).match
+    elif matches is not None:
         for name, child in node.children.items():
             if isinstance(child, Directory | Member) and matches(name):
                 yield f"{start}/{name}", child

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from zlib import adler32
 
 from pytest_multiarch.errors import LayerError
-from pytest_multiarch.image.members import FileKind, Member
+from pytest_multiarch.image.members import BEGINNING, FileKind, Member
 from pytest_multiarch.image.pax import PaxError, decimal, pax_records, seconds, sparse_extents, text_of
 from pytest_multiarch.image.spool import read_fully
 from pytest_multiarch.image.wording import plain
@@ -125,7 +126,7 @@ class TarReader:
             return b""
         digits = block[148:156].strip(b" \0")
         told = -1 if digits.strip(b"01234567") else int(digits or b"0", 8)
-        unsigned = sum(block) - sum(block[148:156]) + 8 * 32
+        unsigned = _sum(block) - sum(block[148:156]) + 8 * 32
         if told != unsigned:
             signed = unsigned - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
             if told != signed:  # as old tar programs summed it
@@ -185,6 +186,7 @@ class TarReader:
             extents=sparse.extents if sparse else None,
             content=self._archive if kind is FileKind.FILE else None,
             layer=self._layer,
+            begins=self._read(data, min(stored, BEGINNING)) if stored and sparse is None else b"",
         )
         return TarEntry(name, member, link if kind_byte == b"1"[0] else ""), data + _padded(after - data)
 
@@ -253,6 +255,11 @@ class TarReader:
 
     def _refuse(self, position: int, found: str) -> NoReturn:
         raise LayerError(f"read the archive of {self._what}", f"at byte {position}: {found}", "It was published so")
+
+
+def _sum(block: bytes) -> int:
+    """Return the sum of a block's bytes. Adler-32 has it in its lower half, modulo 65521, which ASCII does not reach."""
+    return (adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)
 
 
 def _padded(size: int) -> int:

@@ -167,12 +167,11 @@ def below(path: str, node: Directory) -> Iterator[tuple[str, Directory | Member]
     while waiting:
         inner_path, inner = waiting.pop()
         yield inner_path, inner
-        waiting += _entries(inner_path, inner)
+        if isinstance(inner, Directory):
+            waiting += _entries(inner_path, inner)
 
 
-def _entries(path: str, node: Directory | Member) -> list[tuple[str, Directory | Member]]:
-    if isinstance(node, Member):
-        return []
+def _entries(path: str, node: Directory) -> list[tuple[str, Directory | Member]]:
     return [
         (f"{path}/{name}", child)
         for name, child in sorted(node.children.items(), reverse=True)
@@ -226,4 +225,5 @@ def linked_member(target: Member, link: Member) -> Member:
         extents=target.extents,
         content=target.content,
         layer=link.layer,
+        begins=target.begins,
     )

@@ -11,7 +11,9 @@ _LONGEST: Final = 300
 def plain(text: str, limit: int = _LONGEST) -> str:
     """Return text on one line, at most ``limit`` characters, without control characters and direction marks."""
     words = " ".join(text[: limit * 4].split())
-    shown = "".join(character if character.isprintable() else "\ufffd" for character in words)
+    shown = words
+    if not words.isprintable():  # looked at as a whole first: paths are made fit to be shown by the ten thousand
+        shown = "".join(character if character.isprintable() else "\ufffd" for character in words)
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 

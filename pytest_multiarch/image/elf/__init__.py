@@ -10,10 +10,11 @@ Sources: the System V gABI, chapters 4 and 5, and the processor supplements that
 from __future__ import annotations
 
 from pytest_multiarch.image.elf.fitting import ElfTraits, Misfit, expected, fits, is_chosen_at_run_time, misfits
-from pytest_multiarch.image.elf.reading import HEADER_BYTES, is_elf, read_elf, read_elf_header
+from pytest_multiarch.image.elf.reading import ELF_MAGIC, HEADER_BYTES, is_elf, read_elf, read_elf_header
 from pytest_multiarch.image.elf.values import ArmCpu, ElfFile, ElfType, FloatAbi
 
 __all__ = [
+    "ELF_MAGIC",
     "HEADER_BYTES",
     "ArmCpu",
     "ElfFile",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_multiarch.image.elf.values import ElfType
 
@@ -78,9 +78,8 @@ class Header:
         return "little" if self.mark == "<" else "big"
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One program header."""
+class Segment(NamedTuple):
+    """One program header; a tuple, as there are ten thousands of them in an image."""
 
     type: int
     offset: int
@@ -88,8 +87,7 @@ class Segment:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """One section header; ``name`` is where the name starts in the table of names."""
 
     name: int

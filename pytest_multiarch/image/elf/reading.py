@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 HEADER_BYTES: Final = 64 * 1024
 """How much of a file ``read_elf_header`` wants; the headers and mostly the interpreter are in the first 4 KiB."""
 
-_MAGIC: Final = b"\x7fELF"
+ELF_MAGIC: Final = b"\x7fELF"
+"""What an ELF file begins with."""
 
 
 def is_elf(beginning: bytes) -> bool:
     """Tell whether a file that begins like this calls itself ELF."""
-    return beginning.startswith(_MAGIC)
+    return beginning.startswith(ELF_MAGIC)
 
 
 def read_elf(source: bytes | BinaryIO, name: str) -> ElfFile | None:
@@ -39,7 +40,7 @@ def read_elf(source: bytes | BinaryIO, name: str) -> ElfFile | None:
 
     """
     window = Window(source, name)
-    if window.size < len(_MAGIC) or not is_elf(window.at(0, len(_MAGIC), "beginning")):
+    if window.size < len(ELF_MAGIC) or not is_elf(window.at(0, len(ELF_MAGIC), "beginning")):
         return None
     header = layout.read_header(window)
     segments = layout.read_segments(window, header)
@@ -52,17 +53,9 @@ def read_elf(source: bytes | BinaryIO, name: str) -> ElfFile | None:
     ):
         return replace(_described(window, header, []), debug_only=True)
     _check_loaded(window, segments)
-    elf = _described(window, header, segments, sections)
     where = _first(segments, layout.PT_DYNAMIC)
-    dynamic = Dynamic() if where is None else read_dynamic(window, header, segments, where)
-    elf = replace(
-        elf,
-        needed=dynamic.needed,
-        soname=dynamic.soname,
-        rpath=dynamic.rpath,
-        runpath=dynamic.runpath,
-        marked_pie=dynamic.marked_pie,
-    )
+    dynamic = None if where is None else read_dynamic(window, header, segments, where)
+    elf = _described(window, header, segments, sections, dynamic)
     elf = _with_go(window, header, sections, elf)
     return _with_attributes(window, header, sections, elf) if header.machine == EM_ARM else elf
 
@@ -80,9 +73,14 @@ def read_elf_header(beginning: bytes, name: str) -> ElfFile | None:
 
 
 def _described(
-    window: Window, header: Header, segments: list[Segment], sections: list[Section] | None = None
+    window: Window,
+    header: Header,
+    segments: list[Segment],
+    sections: list[Section] | None = None,
+    dynamic: Dynamic | None = None,
 ) -> ElfFile:
     """Return what the headers and the small things that they point to say."""
+    dynamic = dynamic or Dynamic()
     level = 0
     if header.machine in (EM_X86_64, EM_386):
         notes = [one for one in sections or () if one.type == layout.SHT_NOTE]
@@ -103,6 +101,11 @@ def _described(
         has_dynamic=_first(segments, layout.PT_DYNAMIC) is not None,
         float_abi=float_abi(header.machine, header.flags),
         isa_level=level,
+        needed=dynamic.needed,
+        soname=dynamic.soname,
+        rpath=dynamic.rpath,
+        runpath=dynamic.runpath,
+        marked_pie=dynamic.marked_pie,
     )
 
 

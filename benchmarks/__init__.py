@@ -1,0 +1,1 @@
+"""What reading and auditing images costs, measured beside what cannot be had cheaper: `python -m benchmarks --help`."""
