@@ -160,22 +160,29 @@ class AuditRun:
                 yield check, self.outcome(check)
 
     def stale_allowances(self) -> Iterator[Allowance]:
-        """Yield the allowances that cover nothing; makes the checks that they are for. Raises what ``outcome`` raises."""
+        """Yield the allowances that cover nothing; makes the checks that they are for. Raises what ``outcome`` raises.
+
+        One that is for a platform which the run does not have, or the image does not offer, is not judged.
+        """
         for allowance in self.audit.policy.allow:
+            if allowance.platform is not None and allowance.platform not in self.platforms:
+                continue
             concerned = [
                 check
                 for check in self.checks
-                if allowance.concerns(check.rule) and allowance.platform in (None, check.platform)
+                if allowance.concerns(check.rule)
+                and (allowance.platform is None or check.platform in (None, allowance.platform))
             ]
-            used = any(found is allowance for check in concerned for found in self._covering(check))
-            if concerned and not used:
+            made = [outcome for outcome in map(self._made, concerned) if outcome is not None]
+            if made and not any(found is allowance for outcome in made for _, found in outcome.allowed):
                 yield allowance
 
-    def _covering(self, check: Check) -> list[Allowance]:
+    def _made(self, check: Check) -> Outcome | None:
+        """Make a check, unless its platform is not offered."""
         try:
-            return [allowance for _, allowance in self.outcome(check).allowed]
+            return self.outcome(check)
         except PlatformMissing:
-            return []
+            return None
 
     def _findings(self, check: Check) -> Iterable[Finding]:
         rule, platform = check

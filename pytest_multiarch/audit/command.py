@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_multiarch.errors import NotInImage
+from pytest_multiarch.errors import FileProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,6 @@ DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 #: Programs that do nothing but start the one behind `--`.
 _INITS: Final = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "catatonit", "gosu", "su-exec"})
-_BLANKS: Final = re.compile(rb"[ \t]+")  # of a first line; a carriage return belongs to the word before it
 _SCRIPT_BYTES: Final = 256  # Linux' BINPRM_BUF_SIZE
 _MOST_SCRIPTS: Final = 5  # Linux gives up at this depth of interpreters (ELOOP)
 
@@ -81,21 +80,26 @@ def who_runs(config: ImageConfig, files: ImageFiles) -> tuple[int, frozenset[int
     name, _, group = config.user.partition(":")
     users = [row for row in _table(files, "/etc/passwd") if len(row) >= 4]
     groups = [row for row in _table(files, "/etc/group") if len(row) >= 4]
-    row = next((row for row in users if row[0] == name or (name.isdecimal() and row[2] == name)), None)
-    if name in ("", "root", "0"):
-        number, own = 0, 0
-    elif row is not None and row[2].isdecimal() and row[3].isdecimal():
-        number, own = int(row[2]), int(row[3])
-    elif name.isdecimal():
-        number, own = int(name), 0
-    else:
+    row = next((row for row in users if row[0] == name or (_number(name) is not None and row[2] == name)), None)
+    number = 0 if name in ("", "root") else _number(name)
+    own = 0
+    if row is not None and number != 0:
+        listed = _number(row[2]), _number(row[3])
+        if listed[0] is not None and listed[1] is not None:
+            number, own = listed[0], listed[1]
+    if number is None:
         return None
     if group:
-        found = next((row[2] for row in groups if row[0] == group), group)
-        return (number, frozenset({int(found)})) if found.isdecimal() else None
+        found = _number(next((row[2] for row in groups if row[0] == group), group))
+        return None if found is None else (number, frozenset({found}))
     login = row[0] if row is not None else name
-    others = {int(row[2]) for row in groups if row[2].isdecimal() and login in row[3].split(",")}
-    return number, frozenset({own, *others})
+    others = {_number(row[2]) for row in groups if login in row[3].split(",")}
+    return number, frozenset({own, *(one for one in others if one is not None)})
+
+
+def _number(text: str) -> int | None:
+    """Return a user's or group's number, None for what is none: as `id_t`, it has ten digits at most."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
 
 
 def _resolved(word: str, wanted_by: str, config: ImageConfig, files: ImageFiles) -> Program:
@@ -123,19 +127,37 @@ def _interpreters(program: Program, config: ImageConfig, files: ImageFiles) -> I
         path = words[0] if files.exists(words[0]) else ""
         current = Program(words[0], path, wanted_by)
         yield current
-        if path and posixpath.basename(words[0]) == "env":
-            behind = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-            if behind:
-                yield _resolved(behind[0], wanted_by, config, files)
+        if path and posixpath.basename(words[0]) == "env" and (behind := _behind_env(words[1:])):
+            yield _resolved(behind, wanted_by, config, files)
 
 
 def _first_line(files: ImageFiles, path: str) -> list[str]:
-    """Return a script's interpreter and the words that follow it, nothing for what is no script."""
+    """Return a script's interpreter and its one argument, where it has one; nothing for what is no script.
+
+    As Linux' ``load_script`` does: only blanks and tabs are cut off, so that a carriage return belongs to the name.
+    """
     start = files.read_start(path, _SCRIPT_BYTES)
     if not start.startswith(b"#!"):
         return []
-    line = start[2:].partition(b"\n")[0].strip(b" \t")
-    return [word.decode("utf-8", "replace") for word in _BLANKS.split(line) if word]
+    line = start[2:].partition(b"\n")[0].decode("utf-8", "replace").strip(" \t")
+    return re.split("[ \t]+", line, maxsplit=1) if line else []
+
+
+def _behind_env(arguments: Sequence[str]) -> str:
+    """Return the program that `env` starts. It gets all of a first line as one argument, unless that begins with ``-S``."""
+    if not arguments:
+        return ""
+    whole = arguments[0]
+    split = re.match(r"(?:-S|-vS|--split-string[= ])(.*)", whole, re.DOTALL)
+    if split is None:
+        return "" if whole.startswith("-") or "=" in whole else whole
+    words = iter(split[1].split())
+    for word in words:
+        if word in ("-u", "-C", "--unset", "--chdir"):
+            next(words, "")
+        elif not word.startswith("-") and "=" not in word:
+            return word
+    return ""
 
 
 def _behind_init(line: Sequence[str]) -> str:
@@ -150,6 +172,6 @@ def _behind_init(line: Sequence[str]) -> str:
 def _table(files: ImageFiles, path: str) -> list[list[str]]:
     try:
         text = files.read_bytes(path, 1024 * 1024).decode("utf-8", "replace")
-    except NotInImage:
+    except FileProblem:  # it is not there, or is something that no engine reads either
         return []
     return [line.split(":") for line in text.splitlines()]

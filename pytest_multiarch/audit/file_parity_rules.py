@@ -38,21 +38,25 @@ class FilesDifferRule(ImageRule):
 
     def check(self, view: ImageView) -> Iterator[Finding]:
         """Return a finding for each path that is there on some platforms and not on all."""
-        found = {one.platform: _own_files(one) for one in view.offered}
-        # What is there on a platform at all, by a package or not, is not missing there.
-        everything = {one.platform: one.comparable_files for one in view.offered}
+        # What layers that may not be distributed bring is not known.
+        judged = [one for one in view.offered if not one.files.foreign]
+        everything = view.comparable_files
+        found = {one.platform: _own_files(one, everything[one.platform]) for one in judged}
         told: set[str] = set()
         for path in sorted({path for files in found.values() for path in files}):
-            missing = [platform for platform, files in everything.items() if path not in files]
+            having = next(one for one in judged if path in found[one.platform])
+            entry = found[having.platform][path]
+            # What is there on a platform at all, by a package or not, and by whichever of the two names, is not missing.
+            missing = [
+                one.platform for one in judged if path not in everything[one.platform] and entry.path not in one.paths
+            ]
             if not missing:
                 continue
             if posixpath.dirname(path) in told:
                 told.add(path)
                 continue
             told.add(path)
-            having = next(one for one in view.offered if path in found[one.platform])
-            entry = found[having.platform][path]
-            there = [str(one.platform) for one in view.offered if one.platform not in missing]
+            there = [str(one.platform) for one in judged if one.platform not in missing]
             yield self.finding(
                 path=entry.path,
                 expected="on all platforms, or on none",
@@ -79,7 +83,7 @@ class FileModesDifferRule(ImageRule):
 
     def check(self, view: ImageView) -> Iterator[Finding]:
         """Return a finding for each path that is not of the same kind, mode and owner everywhere."""
-        found = {one.platform: one.comparable_files for one in view.offered}
+        found = view.comparable_files
         for path in sorted({path for files in found.values() for path in files}):
             groups: dict[str, list[PlatformView]] = {}
             for one in view.offered:
@@ -98,11 +102,11 @@ class FileModesDifferRule(ImageRule):
                 )
 
 
-def _own_files(view: PlatformView) -> Mapping[str, FileEntry]:
+def _own_files(view: PlatformView, comparable: Mapping[str, FileEntry]) -> Mapping[str, FileEntry]:
     """Return those of the comparable files that no package brought."""
     real = _RealPaths(view)
     owned = {real.of(path) for path in owned_paths(view.files)}
-    return {name: entry for name, entry in view.comparable_files.items() if entry.path not in owned}
+    return {name: entry for name, entry in comparable.items() if entry.path not in owned}
 
 
 class _RealPaths:

@@ -51,8 +51,8 @@ class Finding:
 
     def __str__(self) -> str:
         """Return the finding on three to five lines. What came from the image is shown without control characters."""
-        head = " ".join(part for part in (self.code, str(self.platform or ""), plain(self.place)) if part)
-        lines = [head, f"  expected: {plain(self.expected)}", f"  found:    {plain(self.found)}"]
+        head = " ".join(part for part in (self.code, str(self.platform or ""), self.place) if part)
+        lines = [plain(head), f"  expected: {plain(self.expected)}", f"  found:    {plain(self.found)}"]
         if self.layer:
             lines.append(f"  layer:    {self.layer}")
         if self.step:

@@ -85,11 +85,16 @@ class LibraryMissingRule(PlatformRule):
 
 
 def _programs(view: PlatformView) -> Iterator[ElfEntry]:
-    """Yield the programs that are for this platform; what is for others says MA201."""
+    """Yield the programs that are for this platform; what is for others says MA201.
+
+    None where layers are not to be had: what seems to be missing may be in them.
+    """
+    if view.files.foreign:
+        return
     for one in view.elf_files:
         elf = one.elf
-        # Static position-independent programs need nothing; the loader of glibc and musl is a program of its own kind.
-        if elf.is_executable and elf.has_dynamic and elf.complete and not elf.debug_only and not one.is_foreign:
+        # Static programs name no interpreter and no library, and neither do the loaders of glibc and musl.
+        if elf.is_executable and elf.complete and not elf.debug_only and not one.is_foreign:
             yield one
 
 

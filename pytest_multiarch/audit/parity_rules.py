@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from statistics import median
+import shlex
+from statistics import median_low
 from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.audit.expected import EXPECTED_LABELS, EXPECTED_PACKAGES
@@ -71,7 +72,8 @@ class PackagesDifferRule(ImageRule):
 
     def check(self, view: ImageView) -> Iterator[Finding]:
         """Return a finding for each package that is not the same on all platforms."""
-        found = {one.platform: _versions(one) for one in view.offered}
+        common = frozenset.intersection(*(_names(one) for one in view.offered)) if view.offered else frozenset()
+        found = {one.platform: _versions(one, common) for one in view.offered}
         names = sorted({name for versions in found.values() for name in versions})
         for manager, name in names:
             values = {platform: versions.get((manager, name)) for platform, versions in found.items()}
@@ -79,7 +81,7 @@ class PackagesDifferRule(ImageRule):
                 continue
             if _differ(values):
                 yield self.finding(
-                    path=_database(view, manager, name),
+                    path=_database(view, manager, name, common),
                     item=name,
                     expected="the same version on all platforms",
                     found=f"{manager}: {_spread(values)}",
@@ -147,10 +149,10 @@ class SizeDiffersRule(ImageRule):
         sizes = {one.platform: sum(layer.size for layer in one.image.layers) for one in view.offered}
         if len(sizes) < 2:
             return  # nothing to compare with
-        # Of all sizes: among the siblings of one of three, the one that stands out would count for half.
+        # One that many have, and no mean of two: among three platforms, the one that is apart must not move the others.
         first = next(iter(sizes))
         whose, usual = (
-            ("the platforms' median of", median(sizes.values())) if len(sizes) > 2 else (f"{first}'s", sizes[first])
+            ("the platforms' median of", median_low(sizes.values())) if len(sizes) > 2 else (f"{first}'s", sizes[first])
         )
         for platform, size in sizes.items():
             ratio = max(size, usual) / max(1, min(size, usual))
@@ -170,8 +172,8 @@ def _fields(config: ImageConfig) -> dict[str, str]:
     fields |= {
         name: value
         for name, value in {
-            "Entrypoint": " ".join(config.entrypoint),
-            "Cmd": " ".join(config.cmd),
+            "Entrypoint": shlex.join(config.entrypoint),
+            "Cmd": shlex.join(config.cmd),
             "User": config.user,
             "WorkingDir": config.working_dir.rstrip("/"),
             "ExposedPorts": ", ".join(sorted(port if "/" in port else f"{port}/tcp" for port in config.exposed_ports)),
@@ -181,21 +183,30 @@ def _fields(config: ImageConfig) -> dict[str, str]:
     return fields | {f"Labels.{name}": value for name, value in config.labels.items() if name not in EXPECTED_LABELS}
 
 
-def _versions(view: PlatformView) -> dict[tuple[str, str], str]:
+def _names(view: PlatformView) -> frozenset[str]:
+    return frozenset(package.name for package in view.packages)
+
+
+def _compared(name: str, view: PlatformView, common: frozenset[str]) -> str:
+    """Return the name that a package is compared by: its own where all platforms have it (a cross compiler for one of them)."""
+    return name if name in common else without_names(name, view.platform)
+
+
+def _versions(view: PlatformView, common: frozenset[str]) -> dict[tuple[str, str], str]:
     """Return the versions by manager and name; several of one name together."""
     found: dict[tuple[str, str], set[str]] = {}
     for package in view.packages:
-        name = without_names(package.name, view.platform)
+        name = _compared(package.name, view, common)
         found.setdefault((package.manager, name), set()).add(_BINARY_REBUILD.sub("", package.version))
     for one in view.distributions:
         found.setdefault(("python", one.name), set()).add(one.version)
     return {key: " and ".join(sorted(versions)) for key, versions in found.items()}
 
 
-def _database(view: ImageView, manager: str, name: str) -> str:
+def _database(view: ImageView, manager: str, name: str, common: frozenset[str]) -> str:
     for one in view.offered:
         for package in one.packages:
-            if package.manager == manager and without_names(package.name, one.platform) == name:
+            if package.manager == manager and _compared(package.name, one, common) == name:
                 return package.database
         for distribution in one.distributions:
             if manager == "python" and distribution.name == name:

@@ -56,6 +56,10 @@ class Allowance:
             platform = Platform.parse(found["platform"]) if found["platform"] is not None else None
         except InvalidPlatform as error:
             raise InvalidPlatform(tried, f"{error.tried}: {error.found}", error.hint) from None
+        try:
+            _pattern(found["pattern"])
+        except re.error as error:
+            raise UsageProblem(tried, f"{found['pattern']!r} is no pattern: {error.msg}", _FORM) from None
         rules = tuple(part for part in found["rules"].split(",") if part)
         return cls(rules, found["pattern"], " ".join(found["reason"].split()), platform)
 
@@ -171,7 +175,9 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 def _expression(token: str) -> str:
     if token in _WILD:
         return _WILD[token]
-    if token.startswith("[") and len(token) > 2:
-        inner = token[1:-1].replace("\\", "\\\\")
-        return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner.replace('^', chr(92) + '^')}]"
+    if token.startswith("[") and token[1:-1] not in ("", "!"):
+        negated, inner = token[1] == "!", token[1:-1].removeprefix("!")
+        # What means something in an expression's set and nothing in a glob's; Python warns of what could one day.
+        inner = re.sub(r"[\\\[\]^&~|]|(?<=-)-", r"\\\g<0>", inner)
+        return f"[{'^' if negated else ''}{inner}]"
     return re.escape(token)

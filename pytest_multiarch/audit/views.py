@@ -108,6 +108,11 @@ class PlatformView:
         return {name: entry for name, entry in names if not is_expected_file(name)}
 
     @cached_property
+    def paths(self) -> frozenset[str]:
+        """Return the paths of all that is in the image."""
+        return frozenset(entry.path for entry in self.entries)
+
+    @cached_property
     def steps(self) -> dict[str, str]:
         """Return, by layer digest, the build step that brought the layer, where the history tells."""
         return layer_steps(self.image)
@@ -157,6 +162,21 @@ class ImageView:
     def offered(self) -> tuple[PlatformView, ...]:
         """Return those of the platforms that are there, in the order asked for."""
         return tuple(view for view in map(self._if_offered, self.platforms) if view is not None)
+
+    @cached_property
+    def comparable_files(self) -> Mapping[Platform, Mapping[str, FileEntry]]:
+        """Return the files of each offered platform by the names that they are compared by.
+
+        A path that all platforms have is compared as it is, and any other without the platform's names: a tree that holds
+        something for every architecture (``prebuilds/linux-arm64``) is the same tree everywhere.
+        """
+        common = frozenset.intersection(*(one.paths for one in self.offered)) if self.offered else frozenset()
+        return {
+            one.platform: {
+                entry.path if entry.path in common else name: entry for name, entry in one.comparable_files.items()
+            }
+            for one in self.offered
+        }
 
     def _read_ahead(self) -> None:
         if not self._reads_ahead:
