@@ -73,7 +73,7 @@ class Environment:
         self._started: dict[str, Future[object]] = {}
         self._images: dict[tuple[object, ...], ImageSource] = {}
         self._daemons = Daemons(options.nodes)
-        self._readers = Readers(self._mirrors)
+        self._readers = Readers(self._mirrors, options.plain_http)
         self._ledger: Ledger | None = None
         self._watchdog: Watchdog | None = None
 

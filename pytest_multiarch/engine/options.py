@@ -19,7 +19,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Hold how to build and run: ``builder`` is auto, container, docker, or a name. Time limits are in seconds."""
+    """Hold how to build and run: ``builder`` is auto, container, docker, or a name. Time limits are in seconds.
+
+    ``plain_http`` are registries (``host[:port]``) that are read without TLS, besides those on this machine.
+    """
 
     builder: str
     mirrors: tuple[str, ...]
@@ -29,3 +32,4 @@ class EngineOptions:
     build_timeout: float
     command_timeout: float
     nodes: tuple[Node, ...] = ()
+    plain_http: tuple[str, ...] = ()

@@ -24,12 +24,14 @@ class Readers:
 
     Args:
         mirrors: gives the mirrors of Docker Hub, asked once.
+        plain_http: registries that are read without TLS, besides those on this machine.
 
     """
 
-    def __init__(self, mirrors: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(self, mirrors: Callable[[], tuple[str, ...]], plain_http: tuple[str, ...] = ()) -> None:
         self.layers = LayerStore()  # one for all images: those of one base share most of what they read
         self._mirrors = mirrors
+        self._plain_http = plain_http
         self._clients: list[RegistryClient | LayoutClient] = []
         self._users: RegistryClient | None = None
         self._lock = threading.RLock()
@@ -38,7 +40,9 @@ class Readers:
         """Return the client that reads with the user's credentials and mirrors. Raises MultiArchError: they are broken."""
         with self._lock:
             if self._users is None:
-                self._users = self._kept(RegistryClient(DockerCredentials.from_environment(), mirrors=self._mirrors()))
+                credentials = DockerCredentials.from_environment()
+                client = RegistryClient(credentials, mirrors=self._mirrors(), plain_http=self._plain_http)
+                self._users = self._kept(client)
             return self._users
 
     def of_registry(self, registry: Registry) -> RegistryClient:

@@ -3,6 +3,10 @@
 Implements the pull side of the OCI distribution-spec 1.1 (https://github.com/opencontainers/distribution-spec) and as
 much of the push side as copying images takes. What a request costs and where it may go is in ``transport``, who may ask
 in ``authentication``, mirrors in ``endpoints``.
+
+Written by hand on ``requests``, with regret: ``oras`` takes blobs without checking them against their digests, and only one
+kind of manifest; ``python-dxf`` checks sha256 only, and leaves the user's Docker configuration and connections that break to
+its caller. ``docker`` asks its daemon.
 """
 
 from __future__ import annotations

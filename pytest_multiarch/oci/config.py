@@ -41,7 +41,11 @@ class Healthcheck:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """Hold an image's configuration (image-spec ``config.md``), with the text of every field as it was written."""
+    """Hold an image's configuration (image-spec ``config.md``), with the text of every field as it was written.
+
+    What the specification reserves and Docker writes is here as well: limits in bytes, a swap of -1 is without a limit;
+    ``comment`` and ``docker_version`` are the builder's.
+    """
 
     os: str
     architecture: str
@@ -62,6 +66,14 @@ class ImageConfig:
     shell: tuple[str, ...] = ()
     on_build: tuple[str, ...] = ()
     healthcheck: Healthcheck | None = None
+    args_escaped: bool = False
+    hostname: str = ""
+    domain_name: str = ""
+    memory: int = 0
+    memory_swap: int = 0
+    cpu_shares: int = 0
+    comment: str = ""
+    docker_version: str = ""
     history: tuple[History, ...] = ()
     diff_ids: tuple[str, ...] = ()
 
@@ -96,6 +108,14 @@ class ImageConfig:
             shell=_command_at(container, "Shell"),
             on_build=container.texts_at("OnBuild"),
             healthcheck=None if health is None else _healthcheck(health),
+            args_escaped=_flag_at(container, "ArgsEscaped"),
+            hostname=container.text_at("Hostname"),
+            domain_name=container.text_at("Domainname"),
+            memory=_whole_at(container, "Memory"),
+            memory_swap=_whole_at(container, "MemorySwap", least=-1),
+            cpu_shares=_whole_at(container, "CpuShares"),
+            comment=root.text_at("comment"),
+            docker_version=root.text_at("docker_version"),
             history=tuple(_history(item) for item in history.items()) if history else (),
             diff_ids=_diff_ids(root.need("rootfs")),
         )
@@ -125,26 +145,34 @@ def _command_at(node: Node, key: str) -> tuple[str, ...]:
     return (child.text(),) if isinstance(child.value, str) else child.texts()
 
 
+def _flag_at(node: Node, key: str) -> bool:
+    child = node.child(key)
+    return child.flag() if child else False
+
+
+def _whole_at(node: Node, key: str, least: int = 0) -> int:
+    child = node.child(key)
+    return child.whole(least=least) if child else 0
+
+
 def _history(node: Node) -> History:
-    empty = node.child("empty_layer")
     return History(
         created=time_at(node, "created"),
         created_by=node.text_at("created_by"),
         author=node.text_at("author"),
         comment=node.text_at("comment"),
-        empty_layer=empty.flag() if empty else False,
+        empty_layer=_flag_at(node, "empty_layer"),
     )
 
 
 def _healthcheck(node: Node) -> Healthcheck:
-    retries = node.child("Retries")
     return Healthcheck(
         test=node.texts_at("Test"),
         interval=_seconds_at(node, "Interval"),
         timeout=_seconds_at(node, "Timeout"),
         start_period=_seconds_at(node, "StartPeriod"),
         start_interval=_seconds_at(node, "StartInterval"),
-        retries=retries.whole() if retries else 0,
+        retries=_whole_at(node, "Retries"),
     )
 
 

@@ -92,6 +92,12 @@ OPTIONS = (
         "PLATFORM=ENDPOINT",
         is_list=True,
     ),
+    Option(
+        "plain-http",
+        "registry to read without TLS, besides those on this machine; repeatable",
+        "HOST[:PORT]",
+        is_list=True,
+    ),
     Option("mirror", "mirror of Docker Hub to use before those that the daemon names; repeatable", "URL", is_list=True),
     Option("registry-image", "image of the throwaway registry", "REF", DEFAULT_REGISTRY_IMAGE),
     Option("registry-port", "port of the throwaway registry on 127.0.0.1 (default: a free one)", "PORT"),

@@ -80,6 +80,7 @@ def _engine_options(values: Mapping[str, Any]) -> EngineOptions:
         build_timeout=read_number(values["build-timeout"], "--multiarch-build-timeout", float, 1, 86400),
         command_timeout=read_number(values["command-timeout"], "--multiarch-command-timeout", float, 1, 86400),
         nodes=tuple(_nodes(values["node"])),
+        plain_http=tuple(_host(text) for text in values["plain-http"]),
     )
 
 
@@ -152,6 +153,18 @@ def _reference(text: str, option: str) -> str:
     except InvalidReference as error:
         hint = error.hint or "Write it as docker pull takes it: registry.example/team/app:1.2"
         raise InvalidReference(f"{error.tried} of {option}", error.found, hint) from None
+    return text
+
+
+def _host(text: str) -> str:
+    if not text or "/" in text:
+        from pytest_multiarch.errors import UsageProblem
+
+        raise UsageProblem(
+            f"reading the registry {text!r} of --multiarch-plain-http",
+            "it is no host",
+            "Write it as references have it: registry.example:5001",
+        )
     return text
 
 

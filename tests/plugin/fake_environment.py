@@ -119,6 +119,7 @@ class FakeEnvironment:
             buildkit_image=options.buildkit_image,
             build_timeout=options.build_timeout,
             command_timeout=options.command_timeout,
+            plain_http=list(options.plain_http),
             nodes=[f"{node.platform}={node.endpoint}" for node in options.nodes],
         )
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")

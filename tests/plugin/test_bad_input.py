@@ -131,6 +131,13 @@ WRONG = [
         id="mirror without scheme",
     ),
     pytest.param(
+        "--multiarch-plain-http=http://registry.example",
+        "'http://registry.example' of --multiarch-plain-http",
+        "it is no host",
+        "registry.example:5001",
+        id="plain host with scheme",
+    ),
+    pytest.param(
         "--multiarch-node=linux/arm64",
         "'linux/arm64' of --multiarch-node",
         "it has no endpoint",

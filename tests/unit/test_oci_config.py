@@ -113,8 +113,17 @@ def test_dockers_own_fields_are_read() -> None:
             "StartPeriod": 5_000_000_000,
             "Retries": 3,
         },
+        "ArgsEscaped": True,
+        "Hostname": "app",
+        "Domainname": "example.com",
+        "Memory": 1024,
+        "MemorySwap": -1,
+        "CpuShares": 8,
     }
-    found = ImageConfig.from_bytes(config(container))
+    found = ImageConfig.from_bytes(config(container, comment="Imported", docker_version="26.1.5"))
+    assert (found.comment, found.docker_version) == ("Imported", "26.1.5")
+    assert (found.args_escaped, found.hostname, found.domain_name) == (True, "app", "example.com")
+    assert (found.memory, found.memory_swap, found.cpu_shares) == (1024, -1, 8)
     assert found.shell == ("/bin/bash", "-c")
     assert found.stop_signal == "SIGINT"
     assert found.on_build == ("RUN make",)
