@@ -11,6 +11,7 @@ from pytest_multiarch.audit.builtin import builtin_rules
 from pytest_multiarch.audit.finding import describe
 from pytest_multiarch.audit.policy import Allowance, Policy, check_rules
 from pytest_multiarch.audit.rule import ContextRule, ImageRule, IndexRule, PlatformRule, is_per_platform
+from pytest_multiarch.audit.sources import OnePlatform, WholeImage
 from pytest_multiarch.audit.views import ImageView
 from pytest_multiarch.errors import MultiArchError, PlatformMissing
 from pytest_multiarch.platforms import Platform
@@ -219,38 +220,6 @@ class AuditRun:
                 raise MultiArchError("look at the Dockerfile", "this image was not built here")
             self._context = self._make_context()
         return self._context
-
-
-@dataclass(frozen=True, slots=True)
-class WholeImage:
-    """Be the source of an audit of one image that is there as a whole."""
-
-    whole: MultiArchImage
-
-    def image(self) -> MultiArchImage:
-        """Return the image."""
-        return self.whole
-
-    def platform(self, platform: Platform) -> PlatformImage:
-        """Return one platform's image. Raises PlatformMissing."""
-        return self.whole.for_platform(platform)
-
-
-@dataclass(frozen=True, slots=True)
-class OnePlatform:
-    """Be the source of an audit of one platform's image, of whose index nothing is known."""
-
-    only: PlatformImage
-
-    def image(self) -> MultiArchImage:
-        """Raise MultiArchError: there is one platform only."""
-        raise MultiArchError(
-            f"audit {self.only}", "only this platform's image is given", "Audit the whole image: its index is looked at"
-        )
-
-    def platform(self, platform: Platform) -> PlatformImage:
-        """Return the image."""
-        return self.only
 
 
 def audit_image(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_multiarch.audit.expected import is_expected_file
 from pytest_multiarch.audit.history import Brought, layer_steps
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.oci import ImageConfig
     from pytest_multiarch.platforms import Platform
+
+
+_THREADS: Final = 4
 
 
 class AuditSource(Protocol):
@@ -183,7 +186,9 @@ class ImageView:
             return
         self._reads_ahead = False
         images = {view.image.digest: view.image for view in self.offered}.values()
-        pool = ThreadPoolExecutor(max(1, len(images)), thread_name_prefix="read-ahead")
+        if len(images) < 2:
+            return
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="read-ahead")
         for image in images:
             # What goes wrong is told to the rule that asks for these files itself.
             pool.submit(getattr, image, "files")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_multiarch.audit import Allowance, Audit, AuditRun, Check, Policy, assert_no_findings, audit_platform
-from pytest_multiarch.audit.auditing import WholeImage
 from pytest_multiarch.audit.rule import ImageRule, PlatformRule
+from pytest_multiarch.audit.sources import WholeImage
 from pytest_multiarch.errors import MultiArchError, PlatformMissing
 from tests.unit.audit.common import AMD64, ARM64, S390X, places, program
 from tests.unit.files.common import file

@@ -154,6 +154,19 @@ def test_walking_goes_in_order_and_follows_no_links() -> None:
         assert next(entry.kind for entry in files.walk()) is FileKind.SYMLINK
 
 
+def test_files_are_found_by_what_they_begin_with() -> None:
+    sparse, content = file("sparse", b"magic")
+    sparse.pax_headers = {"GNU.sparse.map": "0,5", "GNU.sparse.size": "9000", "GNU.sparse.name": "sparse"}
+    hole, _ = file("hole", b"magic")
+    hole.pax_headers = {"GNU.sparse.map": "9,5", "GNU.sparse.size": "9000", "GNU.sparse.name": "hole"}
+    lower = [file("a", b"magic"), file("b", b"magi"), file("c", b"mag"), file("d"), directory("e"), symlink("f", "a")]
+    upper = [hard_link("x/link", "a"), (sparse, content), (hole, content), file("b", b"other")]
+    with tree_of(lower, upper) as files:
+        assert [entry.path for entry in files.files_beginning(b"magi")] == ["/a", "/sparse", "/x/link"]
+        assert [entry.path for entry in files.files_beginning(b"magi", "/x")] == ["/x/link"]
+        assert [entry.path for entry in files.files_beginning(b"m")] == ["/a", "/c", "/sparse", "/x/link"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
