@@ -113,3 +113,23 @@ class BuildError(MultiArchError):
 
 class CommandTimeout(MultiArchError):
     """Report that something outlived its time limit; ``detail`` holds its output so far."""
+
+
+class PlatformUnavailable(MultiArchError):
+    """Report a platform that the daemon's machine can neither run nor emulate."""
+
+
+class RunningDisabled(MultiArchError):
+    """Report that something was to be run in a run that only reads."""
+
+
+class EmulatorCrash(MultiArchError):
+    """Report that the emulator crashed, twice: what was tested has not been found wrong. ``detail`` is the last attempt."""
+
+
+class CpuLevelMissing(MultiArchError):
+    """Report a program whose C library asks for later processors than the one that ran it."""
+
+
+class EmulatorsMissing(UsageProblem):
+    """Report that the emulators that the user asked for could not be registered."""

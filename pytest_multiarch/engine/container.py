@@ -8,13 +8,16 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from pytest_multiarch.engine.crashes import Judge
 from pytest_multiarch.engine.docker import translated
+from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import CommandTimeout, EngineError
 from pytest_multiarch.results import CommandResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from pytest_multiarch.engine.crashes import OnCrash
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.ledger import Ledger
     from pytest_multiarch.platforms import Platform
@@ -28,11 +31,18 @@ class Container:
     """A running container of one platform; commands run in it with `exec`."""
 
     def __init__(
-        self, engine: Engine, name: str, platform: Platform, limit: float, on_result: Callable[[CommandResult], None]
+        self,
+        engine: Engine,
+        name: str,
+        platform: Platform,
+        limit: float,
+        on_result: Callable[[CommandResult], None],
+        judge: Judge | None = None,
     ) -> None:
         self._engine = engine
         self._limit = limit
         self._on_result = on_result
+        self._judge = judge or Judge(Support(platform, "native"))
         self.name = name
         self.platform = platform
 
@@ -44,14 +54,24 @@ class Container:
         user: str | None = None,
         workdir: str | None = None,
         timeout: float | None = None,
+        emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
         """Run a command in the container, as ``docker exec`` does, and return its result whatever its exit code.
 
-        ``args`` is an argument list, no shell reads it. ``timeout`` is in seconds. Raises `CommandTimeout` with the
-        output so far (the command itself goes on until the container is removed: the Engine API ends no exec), and
-        `EngineError` where the daemon refuses.
+        ``args`` is an argument list, no shell reads it. ``timeout`` is in seconds, and scaled where it is emulated. What an
+        emulator crashes at is run once more, and then raises `EmulatorCrash`, unless ``emulator_crash`` is ``return``. Raises
+        `CommandTimeout` with the output so far (the command itself goes on until the container is removed: the Engine API
+        ends no exec), and `EngineError` where the daemon refuses.
         """
+        limit = self._judge.limit(self._limit if timeout is None else timeout)
         argv = _argument_list(args)
+        result = self._judge.attempt(lambda: self._attempt(argv, env, user, workdir, limit), emulator_crash)
+        self._on_result(result)
+        return result
+
+    def _attempt(
+        self, argv: list[str], env: Mapping[str, str] | None, user: str | None, workdir: str | None, limit: float
+    ) -> CommandResult:
         tried = f"running {' '.join(argv)} in {self.name} ({self.platform})"
         api = self._engine.api
         started = time.monotonic()
@@ -61,14 +81,12 @@ class Container:
             )["Id"]
             output = _Output()
             with _socket(api.exec_start(identity, socket=True)) as socket:
-                in_time = output.read(socket, self._limit if timeout is None else timeout, _shut_down)
+                in_time = output.read(socket, limit, _shut_down)
             seconds = time.monotonic() - started
             if not in_time:
                 raise _too_long(tried, seconds, output)
             exit_code = api.exec_inspect(identity)["ExitCode"]
-        result = output.result(argv, int(exit_code), seconds, self.platform)
-        self._on_result(result)
-        return result
+        return output.result(argv, int(exit_code), seconds, self.platform)
 
 
 def start_container(
@@ -80,6 +98,7 @@ def start_container(
     name: str,
     limit: float,
     on_result: Callable[[CommandResult], None],
+    judge: Judge | None = None,
 ) -> Container:
     """Start a container of an image that stays up, and return it.
 
@@ -107,7 +126,7 @@ def start_container(
     if not state["Running"]:
         log = engine.api.logs(name, tail=15).decode(errors="replace")
         raise EngineError(tried, f"it ended at once with exit code {state['ExitCode']}", "Its log ends with:", log)
-    return Container(engine, name, platform, limit, on_result)
+    return Container(engine, name, platform, limit, on_result, judge)
 
 
 def run_once(
@@ -123,10 +142,12 @@ def run_once(
     workdir: str | None = None,
     entrypoint: Sequence[str] | None = None,
     limit: float,
+    init: bool = False,
 ) -> CommandResult:
     """Run an image in a fresh container, as ``docker run --rm --platform`` does, and return the result.
 
-    Without ``args`` the image's own command runs. ``limit`` is in seconds. Raises `CommandTimeout` with the output so far
+    Without ``args`` the image's own command runs. ``limit`` is in seconds. ``init`` has docker's own init as the first
+    process, as ``docker run --init`` does. Raises `CommandTimeout` with the output so far
     once the container has been stopped, and `EngineError` where the daemon refuses.
     """
     argv = _argument_list(args) if args is not None else []
@@ -146,6 +167,7 @@ def run_once(
                 working_dir=workdir,
                 labels=ledger.labels,
                 platform=str(platform),
+                host_config=api.create_host_config(init=True) if init else None,
             )
             output = _Output()
             # Attached before it starts, as `docker run` is: nothing is lost, and no log driver has to be readable.

@@ -34,6 +34,8 @@ class DaemonFacts:
     store: str
     mirrors: tuple[str, ...]
     insecure_registries: tuple[str, ...]
+    kernel: str = ""
+    host: str = ""
 
 
 class Engine:
@@ -91,6 +93,13 @@ class Engine:
         engine = cls.connect({"DOCKER_HOST" if "://" in endpoint else "DOCKER_CONTEXT": endpoint}, timeout=timeout)
         engine.endpoint = endpoint
         return engine
+
+    @property
+    def shares_kernel(self) -> bool:
+        """Say whether the daemon runs on this process's own kernel, and not in a virtual machine or on another machine."""
+        mine = os.uname()
+        is_local = self.api.base_url == "http+docker://localhost"  # the SDK's word for a Unix socket
+        return is_local and (self.facts.kernel, self.facts.host) == (mine.release, mine.nodename)
 
     def close(self) -> None:
         """Close the connections."""
@@ -252,6 +261,8 @@ def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> DaemonFacts:
         store="containerd" if ("driver-type", "io.containerd.snapshotter.v1") in status else "classic",
         mirrors=tuple(str(mirror).rstrip("/") for mirror in mirrors),
         insecure_registries=tuple(insecure),
+        kernel=str(info.get("KernelVersion", "")),
+        host=str(info.get("Name", "")),
     )
 
 

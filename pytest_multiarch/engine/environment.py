@@ -15,6 +15,7 @@ from pytest_multiarch.engine import builder as buildx
 from pytest_multiarch.engine.bases import copy_bases
 from pytest_multiarch.engine.cleanup import close_book, sweep_abandoned
 from pytest_multiarch.engine.daemons import Daemons
+from pytest_multiarch.engine.emulation import Supports
 from pytest_multiarch.engine.layouts import copying, look_at
 from pytest_multiarch.engine.ledger import Ledger
 from pytest_multiarch.engine.overlay import make_overlay
@@ -74,6 +75,7 @@ class Environment:
         self._images: dict[tuple[object, ...], ImageSource] = {}
         self._daemons = Daemons(options.nodes)
         self._readers = Readers(self._mirrors, options.plain_http)
+        self.supports = Supports(options, self._daemons.of, self._book)
         self._ledger: Ledger | None = None
         self._watchdog: Watchdog | None = None
 
@@ -137,9 +139,8 @@ class Environment:
         with self._lock:
             key = ("published", str(reference))
             if key not in self._images:
-                self._images[key] = PublishedImage(
-                    self._readers.users(), reference, lambda: self._running(reference.registry), self._readers.layers
-                )
+                make_running = self.supports.if_anything_runs(lambda: self._running(reference.registry))
+                self._images[key] = PublishedImage(self._readers.users(), reference, make_running, self._readers.layers)
             return self._images[key]
 
     def read_files(self, image: PlatformImage) -> ImageFiles:
@@ -175,9 +176,8 @@ class Environment:
             if key not in self._images:
                 client = self._readers.of_layout(location)
                 name = f"layout-{len(self._images)}"
-                self._images[key] = PublishedImage(
-                    client, client.reference, lambda: self._running_copies(client, name), self._readers.layers
-                )
+                make_running = self.supports.if_anything_runs(lambda: self._running_copies(client, name))
+                self._images[key] = PublishedImage(client, client.reference, make_running, self._readers.layers)
             return self._images[key]
 
     def _running_copies(self, source: LayoutClient, name: str) -> Running:
@@ -257,7 +257,7 @@ class Environment:
                     folder=self._book().folder,
                     docker_config=overlay,
                     contexts=found.contexts,
-                    limit=self._options.build_timeout,
+                    limit=self.supports.build_limit(platform),
                     listener=self._listener,
                     stopping=self._stopping,
                 )
@@ -308,6 +308,7 @@ class Environment:
             limit=self._options.command_timeout,
             on_result=self._on_result,
             find=find,
+            judge=self.supports.judge,
         )
 
     def _overlay(self, registry: Registry) -> Path:

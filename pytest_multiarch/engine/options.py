@@ -19,9 +19,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Hold how to build and run: ``builder`` is auto, container, docker, or a name. Time limits are in seconds.
+    """Hold how to build and run: ``builder`` is auto, container, docker, or a name.
 
-    ``plain_http`` are registries (``host[:port]``) that are read without TLS, besides those on this machine.
+    Time limits are in seconds; ``emulation_factor`` multiplies them for platforms that are emulated. Without ``runs`` no
+    container of an image is started. ``plain_http`` are registries (``host[:port]``) that are read without TLS, besides
+    those on this machine.
     """
 
     builder: str
@@ -33,3 +35,7 @@ class EngineOptions:
     command_timeout: float
     nodes: tuple[Node, ...] = ()
     plain_http: tuple[str, ...] = ()
+    runs: bool = True
+    emulation_factor: float = 5
+    install_emulators: bool = False
+    emulators_image: str = ""

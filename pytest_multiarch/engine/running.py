@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.cleanup import remove
 from pytest_multiarch.engine.container import run_once, start_container
+from pytest_multiarch.engine.crashes import Judge, with_init
 from pytest_multiarch.engine.ledger import Owned
+from pytest_multiarch.engine.support import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pytest_multiarch.engine.container import Container
+    from pytest_multiarch.engine.crashes import OnCrash
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.ledger import Ledger
     from pytest_multiarch.image.credentials import Credentials
@@ -28,10 +31,16 @@ def as_read(image: PlatformImage) -> Reference:
     return image.reference
 
 
+def as_native(platform: Platform) -> Judge:
+    """Take every platform for the machine's own."""
+    return Judge(Support(platform, "native"))
+
+
 class Running:
     """Run images of one kind of origin: ``credentials`` are what their registry asks of the daemon.
 
     ``find`` says where the daemon gets an image that it cannot get from where it was read, and may bring it there.
+    ``judge`` gives what judges a platform's commands, and raises `PlatformUnavailable` where it does not run.
 
     A platform is addressed by its manifest's digest, never by the tag: on the classic image store a tag holds one platform
     and pulling another moves it (moby/moby#40520). Implements `pytest_multiarch.image.platform_image.Runner`.
@@ -46,7 +55,9 @@ class Running:
         limit: float,
         on_result: Callable[[CommandResult], None],
         find: Callable[[PlatformImage], Reference] = as_read,
+        judge: Callable[[Platform], Judge] = as_native,
     ) -> None:
+        self._judge = judge
         self._engine_for = engine_for
         self._find = find
         self._ledger = ledger
@@ -67,22 +78,29 @@ class Running:
         workdir: str | None = None,
         entrypoint: Sequence[str] | None = None,
         timeout: float | None = None,
+        emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
         """Run the image in a fresh container and return the result; ``timeout`` is in seconds."""
+        judge = self._judge(image.platform)
         engine, reference = self._there(image)
-        result = run_once(
-            engine,
-            self._ledger,
-            reference,
-            image.platform,
-            args,
-            name=self._ledger.new_name("run"),
-            env=env,
-            user=user,
-            workdir=workdir,
-            entrypoint=entrypoint,
-            limit=self._limit if timeout is None else timeout,
-        )
+
+        def once(*, init: bool) -> CommandResult:
+            return run_once(
+                engine,
+                self._ledger,
+                reference,
+                image.platform,
+                args,
+                name=self._ledger.new_name("run"),
+                env=env,
+                user=user,
+                workdir=workdir,
+                entrypoint=entrypoint,
+                limit=judge.limit(self._limit if timeout is None else timeout),
+                init=init,
+            )
+
+        result = judge.attempt(lambda: with_init(once, judge), emulator_crash)
         self._on_result(result)
         return result
 
@@ -104,6 +122,7 @@ class Running:
             remove(engine, self._ledger, [Owned("container", container.name, engine.endpoint)])
 
     def _start(self, image: PlatformImage, what: str) -> Container:
+        judge = self._judge(image.platform)
         engine, reference = self._there(image)
         return start_container(
             engine,
@@ -113,6 +132,7 @@ class Running:
             name=self._ledger.new_name(what),
             limit=self._limit,
             on_result=self._on_result,
+            judge=judge,
         )
 
     def _there(self, image: PlatformImage) -> tuple[Engine, str]:

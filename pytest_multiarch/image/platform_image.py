@@ -7,7 +7,7 @@ Running is somebody else's work: whoever has an engine hands in a ``Runner``. So
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pytest_multiarch.errors import MultiArchError
 from pytest_multiarch.image.attestations import AttestationReader
@@ -41,6 +41,7 @@ class Runner(Protocol):
         workdir: str | None,
         entrypoint: Sequence[str] | None,
         timeout: float | None,
+        emulator_crash: Literal["raise", "return"],
     ) -> CommandResult:
         """Run a command in a fresh container of an image; None is the image's own command."""
         ...
@@ -175,10 +176,13 @@ class PlatformImage:
         workdir: str | None = None,
         entrypoint: Sequence[str] | None = None,
         timeout: float | None = None,
+        emulator_crash: Literal["raise", "return"] = "raise",
     ) -> CommandResult:
         """Run the image in a fresh container and return the result, whatever its exit code.
 
-        ``args`` are given to the image's entrypoint; None is the image's own command. ``timeout`` is in seconds.
+        ``args`` are given to the image's entrypoint; None is the image's own command. ``timeout`` is in seconds, and
+        scaled where the platform is emulated. What an emulator crashes at is run once more, and then raises EmulatorCrash,
+        unless ``emulator_crash`` is ``return``: the result is then the program's, whatever it looks like.
 
         Raises MultiArchError: this image was made without an engine; else what the engine raises.
         """
@@ -188,7 +192,16 @@ class PlatformImage:
                 "there is no engine",
                 "This image was opened for reading only; use the platform_image fixture",
             )
-        return self._runner.run(self, args, env=env, user=user, workdir=workdir, entrypoint=entrypoint, timeout=timeout)
+        return self._runner.run(
+            self,
+            args,
+            env=env,
+            user=user,
+            workdir=workdir,
+            entrypoint=entrypoint,
+            timeout=timeout,
+            emulator_crash=emulator_crash,
+        )
 
     def audit(self, *, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None) -> tuple[Finding, ...]:
         """Return what is wrong with this image in itself, without running it: its index and siblings are not looked at.

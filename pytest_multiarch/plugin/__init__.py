@@ -5,7 +5,7 @@ The fixtures are in `fixtures`; everything heavier is imported inside the hooks 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -90,8 +90,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove all that was started, before the summary is printed."""
     from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.plugin.support import tell_controller
 
     state = State.of_any(session.config)
+    if state is not None:
+        tell_controller(session.config, state)
     if state is not None and not state.close() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -141,9 +144,9 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 # Last, so that a marker counts only on a test that is still selected.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what `@pytest.mark.platforms` excludes, and refuse tests whose platforms cannot be said."""
+    """Deselect what `@pytest.mark.platforms` or `--multiarch-no-run` excludes, and refuse tests whose platforms cannot be said."""
     from pytest_multiarch.errors import UsageProblem
-    from pytest_multiarch.plugin.selection import needs, split_by_marker
+    from pytest_multiarch.plugin.selection import needs, split_by_marker, uses_containers
     from pytest_multiarch.plugin.state import State
 
     state = State.of(config)
@@ -153,6 +156,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     except UsageProblem as problem:
         state.refuse(problem, wanting)
     kept, dropped = split_by_marker(items, state.refuse)
+    if wanting and state.runs_nothing:
+        dropped += [item for item in kept if uses_containers(item)]
+        kept = [item for item in kept if not uses_containers(item)]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -186,17 +192,49 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     items = getattr(session, "items", [])
     wanted = needs(items)
     if wanted.anything:
-        State.of(session.config).preflight(wanted, [item for item in items if needs([item]).anything])
+        from pytest_multiarch.plugin.support import announce
+
+        state = State.of(session.config)
+        state.preflight(wanted, [item for item in items if needs([item]).anything])
+        announce(session.config, state)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Start the item's own list of commands."""
+# The innermost wrapper: the others, such as pytest's own logging, have begun when this raises.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Start the item's own list of commands, and fail or skip at once what cannot run."""
+    from pytest_multiarch.errors import MultiArchError
     from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.plugin.support import as_skip, prepare
 
     state = State.of(item.config)
     state.commands.start(item.nodeid)
-    state.raise_for(item)
+    try:
+        state.raise_for(item)
+        prepare(item, state)
+        return (yield)
+    except MultiArchError as error:
+        skip = as_skip(error, state)
+        if skip is None:
+            raise
+        raise skip from error
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Skip what turns out to need running, where the user wants it skipped."""
+    from pytest_multiarch.errors import PlatformUnavailable, RunningDisabled
+
+    try:
+        return (yield)
+    except (PlatformUnavailable, RunningDisabled) as error:
+        from pytest_multiarch.plugin.state import State
+        from pytest_multiarch.plugin.support import as_skip
+
+        skip = as_skip(error, State.of(item.config))
+        if skip is None:
+            raise
+        raise skip from error
 
 
 @pytest.hookimpl(wrapper=True)
@@ -205,9 +243,32 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the commands of a failed test with their outputs, and a fault that many tests share only once in full."""
     report = yield
+    if call.excinfo is not None:
+        from pytest_multiarch.plugin.support import complete_report
+
+        complete_report(report, call, item)
     if report.failed:
         from pytest_multiarch.plugin.reports import complete
         from pytest_multiarch.plugin.state import State
 
         complete(report, call, State.of(item.config))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how each platform ran, and which failures are an emulator's."""
+    from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.plugin.support import summarize
+
+    state = State.of_any(config)
+    if state is not None:
+        summarize(terminalreporter, config, state)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear in pytest-xdist's controller how the platforms ran in a worker."""
+    from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.plugin.support import hear_worker
+
+    hear_worker(getattr(node, "workeroutput", {}), State.of(node.config))

@@ -18,7 +18,8 @@ _PER_PLATFORM_FIXTURES = frozenset({"platform_image", "platform_container", "fre
 _PLATFORM_FIXTURES = frozenset({"multiarch_platforms", "target_platform"})
 _READING_FIXTURES = frozenset({"multiarch_image", "multiarch_image_factory", "platform_image", "_multiarch_audit_run"})
 _BUILDING_FIXTURES = frozenset({"multiarch_registry", "multiarch_builder"})
-_ENGINE_FIXTURES = _BUILDING_FIXTURES | {"platform_container", "fresh_container"}
+_CONTAINER_FIXTURES = frozenset({"platform_container", "fresh_container"})
+_ENGINE_FIXTURES = _BUILDING_FIXTURES | _CONTAINER_FIXTURES
 _DEFAULT_BUILD = "_multiarch_default_build"
 
 
@@ -137,6 +138,29 @@ def _excludes(mark: pytest.Mark, item: pytest.Item) -> bool:
         return False
     # A test that parametrizes by itself may write platforms as text.
     return (given if isinstance(given, Platform) else Platform.parse(str(given))) not in _named(item, mark)
+
+
+def platform_of(item: pytest.Item) -> Platform | None:
+    """Return the platform of this test, None where it has none that can be told before it runs."""
+    from pytest_multiarch.platforms import Platform
+
+    given = _given_platform(item)
+    if given is None or isinstance(given, Platform):
+        return given
+    try:
+        return Platform.parse(str(given))
+    except InvalidPlatform:
+        return None  # its own fixture tells
+
+
+def uses_image(item: pytest.Item) -> bool:
+    """Say whether the test uses one platform's image, to read it or to run it."""
+    return not _PER_PLATFORM_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def uses_containers(item: pytest.Item) -> bool:
+    """Say whether the test runs something for certain; what `platform_image` is used for shows only when the test does."""
+    return not _CONTAINER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def _given_platform(item: pytest.Item) -> object:

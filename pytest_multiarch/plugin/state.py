@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.environment import Environment
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.engine.support import Support
+    from pytest_multiarch.platforms import Platform
     from pytest_multiarch.plugin.selection import Needs
     from pytest_multiarch.settings import Settings
 
@@ -36,6 +38,9 @@ class State:
         self.commands = Commands()
         self.told: dict[str, str] = {}
         """Which test has told an error in full, by the error's text."""
+        self.workers_supports = ""
+        """How the platforms run, as a worker of pytest-xdist has told it."""
+        self._supports: tuple[Support, ...] = ()
 
     @classmethod
     def install(cls, config: pytest.Config) -> State:
@@ -133,6 +138,23 @@ class State:
             self._environment = Environment(self.settings.engine, Progress(self._config), self.commands.add)
         return self._environment
 
+    @property
+    def runs_nothing(self) -> bool:
+        """Say whether the user wants nothing of an image to be run; not where the settings are wrong, which is told elsewhere."""
+        try:
+            return not self.settings.engine.runs
+        except UsageProblem:
+            return False
+
+    @property
+    def supports(self) -> tuple[Support, ...]:
+        """Return how the platforms run, as far as anybody has asked; also when all has been removed."""
+        return self._environment.supports.known if self._environment is not None else self._supports
+
+    def support_of(self, platform: Platform) -> Support | None:
+        """Return how a platform runs, None where nobody has asked: a test that only reads takes no daemon."""
+        return next((one for one in self.supports if one.platform == platform), None)
+
     def refuse(self, problem: UsageProblem, items: Iterable[pytest.Item]) -> None:
         """End the run with pytest's usage error; in a worker of pytest-xdist, let these tests fail with it.
 
@@ -158,12 +180,15 @@ class State:
                 settings.build.check()
             builds = not settings.image or wanted.registry_or_builder
             self.environment.check(builds=builds, runs=wanted.engine, image=settings.image)
+            if (builds or wanted.engine) and settings.engine.runs:
+                self.environment.supports.prepare(settings.platforms)
         except UsageProblem as error:
             self.close()
             self.refuse(error, items)
 
     def close(self) -> bool:
         """Remove all that was started; what could not be removed becomes a warning. Return False where warnings are errors."""
+        self._supports = self.supports
         environment, self._environment = self._environment, None
         accepted = (
             [_warn(f"multiarch: {problem}") for problem in environment.close()] if environment is not None else []

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DEFAULT_REGISTRY_IMAGE = "registry:2"
 DEFAULT_BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
+# A version that is named, because each brings bugs of its own.
+DEFAULT_EMULATORS_IMAGE = "tonistiigi/binfmt:qemu-v10.2.3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,17 @@ OPTIONS = (
     Option("buildkit-image", "image of the throwaway builder", "REF", DEFAULT_BUILDKIT_IMAGE),
     Option("build-timeout", "time limit of one platform's build, in seconds", "SECONDS", "1800"),
     Option("command-timeout", "time limit of one command in a container, in seconds", "SECONDS", "300"),
+    Option("emulation-factor", "how many times longer the time limits of emulated platforms are", "FACTOR", "5"),
+    Option("unavailable", "what tests of platforms do that this machine cannot run: fail or skip", "fail|skip", "fail"),
+    Option("no-run", "run nothing of an image: deselect the tests that use its containers", is_flag=True),
+    Option(
+        "install-emulators",
+        "register emulators with the kernel for the platforms that need them, before anything is built; they stay",
+        is_flag=True,
+    ),
+    Option(
+        "emulators-image", "image that registers emulators, run with all privileges", "REF", DEFAULT_EMULATORS_IMAGE
+    ),
 )
 
 AUDIT_OPTIONS = (

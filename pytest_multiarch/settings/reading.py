@@ -27,6 +27,8 @@ class Settings:
     image: str
     build: BuildSpec
     engine: EngineOptions
+    skips_unavailable: bool = False
+    """Whether tests of platforms that do not run here are skipped, and do not fail."""
 
     def describe(self) -> str:
         """Return one line for pytest's header: what is tested, and for which platforms."""
@@ -63,6 +65,7 @@ def read_settings(config: pytest.Config) -> Settings:
         image=_image(config, values["image"], "--multiarch-image") if values["image"] else "",
         build=spec,
         engine=_engine_options(values),
+        skips_unavailable=_choice(values["unavailable"], "--multiarch-unavailable", ("fail", "skip")) == "skip",
     )
 
 
@@ -81,7 +84,19 @@ def _engine_options(values: Mapping[str, Any]) -> EngineOptions:
         command_timeout=read_number(values["command-timeout"], "--multiarch-command-timeout", float, 1, 86400),
         nodes=tuple(_nodes(values["node"])),
         plain_http=tuple(_host(text) for text in values["plain-http"]),
+        runs=not values["no-run"],
+        emulation_factor=read_number(values["emulation-factor"], "--multiarch-emulation-factor", float, 1, 100),
+        install_emulators=values["install-emulators"],
+        emulators_image=_reference(values["emulators-image"], "--multiarch-emulators-image"),
     )
+
+
+def _choice(text: str, option: str, choices: Sequence[str]) -> str:
+    if text not in choices:
+        from pytest_multiarch.errors import UsageProblem
+
+        raise UsageProblem(f"reading {text!r} of {option}", "it is no choice", f"Give {' or '.join(choices)}.")
+    return text
 
 
 def _nodes(texts: Sequence[str]) -> Iterator[Node]:

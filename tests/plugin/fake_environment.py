@@ -4,8 +4,9 @@ The conftest of a pytest run under test calls ``install``. Images, manifests, re
 the project's own classes; only what would talk to a daemon or a registry is made up. Every call is written to
 ``calls.jsonl`` in the rootdir, so that it can be read whichever process made it.
 
-Containers know three commands: ``echo WORDS`` (to standard output, exit code 0), ``complain WORDS`` (to standard error,
-exit code 3) and ``uname -m`` (the platform's machine). Any other is not found, exit code 127.
+Containers know four commands: ``echo WORDS`` (to standard output, exit code 0), ``complain WORDS`` (to standard error,
+exit code 3), ``uname -m`` (the platform's machine) and ``abort`` (what QEMU says of it, exit code 134). Any other is not
+found, exit code 127.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
 from pytest_multiarch.engine.builder import Builder
+from pytest_multiarch.engine.emulation import Supports
 from pytest_multiarch.engine.progress import ProgressReader
 from pytest_multiarch.engine.registry import Registry
+from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import BuildError, EngineError, EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
 from pytest_multiarch.image.index import MultiArchImage
@@ -38,7 +41,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from pytest_multiarch.engine.crashes import OnCrash
+    from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.environment import Listener
+    from pytest_multiarch.engine.ledger import Ledger
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.image.filesystem import ImageFiles
@@ -53,7 +59,7 @@ class Plan:
     """Say what is to go wrong, and how builds go on.
 
     ``failing_builds`` and ``failing_containers`` hold platforms; ``progress`` are lines as ``buildx --progress=rawjson``
-    prints them; ``leftovers`` is what cannot be removed at the end.
+    prints them; ``leftovers`` is what cannot be removed at the end; ``unavailable`` and ``emulated`` hold platforms.
     """
 
     daemon: bool = True
@@ -62,6 +68,8 @@ class Plan:
     build_seconds: float = 0.0
     progress: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    emulated: tuple[str, ...] = ()
 
 
 class Calls:
@@ -121,10 +129,15 @@ class FakeEnvironment:
             command_timeout=options.command_timeout,
             plain_http=list(options.plain_http),
             nodes=[f"{node.platform}={node.endpoint}" for node in options.nodes],
+            runs=options.runs,
+            emulation_factor=options.emulation_factor,
+            install_emulators=options.install_emulators,
+            emulators_image=options.emulators_image,
         )
+        self.supports = FakeSupports(options, plan, calls)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
         self._shelf = Shelf()
-        self._running = FakeRunning(plan, calls, on_result)
+        self._running = FakeRunning(plan, calls, on_result, self.supports)
         self._images: dict[tuple[object, ...], FakeSource] = {}
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
@@ -245,7 +258,10 @@ class FakeSource:
 class FakeRunning:
     """Stand in for `pytest_multiarch.engine.running.Running`: its containers answer until the environment is closed."""
 
-    def __init__(self, plan: Plan, calls: Calls, on_result: Callable[[CommandResult], None]) -> None:
+    def __init__(
+        self, plan: Plan, calls: Calls, on_result: Callable[[CommandResult], None], supports: FakeSupports
+    ) -> None:
+        self._supports = supports
         self._plan = plan
         self._calls = calls
         self._on_result = on_result
@@ -263,8 +279,9 @@ class FakeRunning:
         workdir: str | None = None,
         entrypoint: Sequence[str] | None = None,
         timeout: float | None = None,
+        emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
-        return self.answer(image.platform, tuple(args or ()))
+        return self.answer(image.platform, tuple(args or ()), emulator_crash)
 
     def warm_container(self, image: PlatformImage) -> FakeContainer:
         if image.digest not in self._warm:
@@ -277,8 +294,13 @@ class FakeRunning:
         yield container
         self._calls.add("removed", container=container.name)
 
-    def answer(self, platform: Platform, args: tuple[str, ...]) -> CommandResult:
+    def answer(self, platform: Platform, args: tuple[str, ...], on_crash: OnCrash) -> CommandResult:
         """Return what a command gives; each is heard of, as with the real one."""
+        result = self._supports.judge(platform).attempt(lambda: self._answer(platform, args), on_crash)
+        self._on_result(result)
+        return result
+
+    def _answer(self, platform: Platform, args: tuple[str, ...]) -> CommandResult:
         if not self.up:
             raise EngineError(f"running {' '.join(args)}", "all containers have been removed")
         words = f"{' '.join(args[1:])}\n".encode()
@@ -289,11 +311,12 @@ class FakeRunning:
             exit_code, stdout, stderr = 3, b"", words
         elif args == ("uname", "-m"):
             exit_code, stdout, stderr = 0, f"{platform.machine}\n".encode(), b""
-        result = CommandResult(args, exit_code, stdout, stderr, SECONDS, platform)
-        self._on_result(result)
-        return result
+        elif args == ("abort",):
+            exit_code, stdout, stderr = 134, b"", b"qemu: uncaught target signal 6 (Aborted) - core dumped\n"
+        return CommandResult(args, exit_code, stdout, stderr, SECONDS, platform)
 
     def _start(self, kind: str, platform: Platform) -> FakeContainer:
+        self._supports.judge(platform)
         self.count += 1
         name = f"{kind}-{self.count}"
         self._calls.add(kind, platform=str(platform), container=name)
@@ -323,8 +346,32 @@ class FakeContainer:
         user: str | None = None,
         workdir: str | None = None,
         timeout: float | None = None,
+        emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
-        return self._running.answer(self.platform, tuple(args))
+        return self._running.answer(self.platform, tuple(args), emulator_crash)
+
+
+class FakeSupports(Supports):
+    """Say of each platform what the plan says of it: native where it says nothing."""
+
+    def __init__(self, options: EngineOptions, plan: Plan, calls: Calls) -> None:
+        super().__init__(options, lambda _: cast("Engine", None), lambda: cast("Ledger", None))
+        self._plan = plan
+        self._calls = calls
+        self._has_emulators = False
+
+    def prepare(self, platforms: Sequence[Platform]) -> None:
+        self._has_emulators = self._options.install_emulators
+        if self._has_emulators:
+            self._calls.add("emulators", platforms=[str(platform) for platform in platforms])
+        super().prepare(platforms)
+
+    def _look(self, platform: Platform) -> Support:
+        if str(platform) in self._plan.unavailable and not self._has_emulators:
+            return Support(platform, "unavailable", reason="no emulator is registered", hint="Mend it with:\n  mend it")
+        if str(platform) in (*self._plan.emulated, *self._plan.unavailable):
+            return Support(platform, "emulated", f"qemu-{platform.machine}", "10.0.2", "6.1.0")
+        return Support(platform, "native")
 
 
 class Shelf(RegistryClient):

@@ -47,7 +47,7 @@ class TestAFailedTest:
         assert block(
             result,
             "command: echo one 'two words'",
-            "platform: linux/arm64",
+            "platform: linux/arm64 (native)",
             "exit code: 0 after 0.25 s",
             "stdout:",
             "  one two words",
@@ -56,7 +56,7 @@ class TestAFailedTest:
         assert block(
             result,
             "command: complain three",
-            "platform: linux/arm64",
+            "platform: linux/arm64 (native)",
             "exit code: 3 after 0.25 s",
             "stdout: (empty)",
             "stderr:",

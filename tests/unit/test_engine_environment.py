@@ -18,10 +18,12 @@ from pytest_multiarch.engine.bases import Bases
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builder import Builder, ImageUnavailable
 from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.emulation import Supports
 from pytest_multiarch.engine.environment import Environment
 from pytest_multiarch.engine.options import EngineOptions, Node
 from pytest_multiarch.engine.registry import Registry
 from pytest_multiarch.engine.spec import BuildSpec
+from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import (
     BuildError,
     EngineError,
@@ -84,6 +86,8 @@ class World:
         self.builds: list[tuple[Builder, BuildSpec, Platform, dict[str, Any]]] = []
         self.ledger: Ledger | None = None
         self.nodes: object = None
+        self.emulated: tuple[Platform, ...] = ()
+        monkeypatch.setattr(Supports, "_look", lambda _, platform: self._look(platform))
         monkeypatch.setattr(Engine, "connect", self._connect)
         monkeypatch.setattr(Engine, "at", self._at)
         monkeypatch.setattr(module, "sweep_abandoned", self._sweep)
@@ -105,6 +109,9 @@ class World:
 
     def count(self, event: str) -> int:
         return self.events.count(event)
+
+    def _look(self, platform: Platform) -> Support:
+        return Support(platform, "emulated" if platform in self.emulated else "native")
 
     def _engine(self, endpoint: str) -> Engine:
         facts = SimpleNamespace(store=self.store, mirrors=("https://mirror",), platform=AMD64)
@@ -299,6 +306,24 @@ def test_other_specifications_and_other_platforms_are_other_images(
     assert len(names) == 3
     assert all(name.startswith("localhost:5001/context-") for name in names)
     assert world.count("builder started") == 1
+
+
+def test_the_build_of_an_emulated_platform_may_take_longer(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    both_have_begun = threading.Barrier(3)
+    world.emulated = (ARM64,)
+
+    def build(platform: Platform, options: dict[str, Any]) -> None:
+        both_have_begun.wait(10)
+
+    world.build = build
+    make(emulation_factor=7.0).build(spec, [AMD64, ARM64])
+    both_have_begun.wait(10)
+    assert {str(platform): options["limit"] for _, _, platform, options in world.builds} == {
+        "linux/amd64": 60,
+        "linux/arm64": 420,
+    }
 
 
 def test_each_platform_is_built_on_its_own(make: Callable[..., Environment], world: World, spec: BuildSpec) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_multiarch.audit import Allowance, Audit, AuditRun, BuildContext, Policy
-from pytest_multiarch.audit.auditing import WholeImage
+from pytest_multiarch.audit.sources import WholeImage
 from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.platforms import Platform
 from tests.integration.corpus.faults import AMD64, SIX

@@ -273,15 +273,16 @@ class Engine:
         workdir: str | None,
         entrypoint: Sequence[str] | None,
         timeout: float | None,
+        emulator_crash: str,
     ) -> CommandResult:
-        said = f"{env} {user} {workdir} {entrypoint} {timeout}"
+        said = f"{env} {user} {workdir} {entrypoint} {timeout} {emulator_crash}"
         return CommandResult(tuple(args or ()), 0, said.encode(), b"", 0.0, image.platform)
 
 
 def test_running_is_the_engines_work(registry: FakeRegistry, client: RegistryClient) -> None:
     add_image(registry, "app", "linux/amd64", "1")
     image = MultiArchImage.load(client, ref(registry), Engine()).for_platform(AMD64)
-    assert image.run(["true"], user="1000", timeout=5).stdout == "None 1000 None None 5"
+    assert image.run(["true"], user="1000", timeout=5).stdout == "None 1000 None None 5 raise"
     assert image.run().args == ()
 
 
