@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.audit import Finding, assert_no_findings
     from pytest_multiarch.engine.container import Container
     from pytest_multiarch.engine.spec import BuildSpec
-    from pytest_multiarch.errors import MultiArchError
+    from pytest_multiarch.errors import CpuLevelMissing, EmulatorCrash, MultiArchError, PlatformUnavailable
     from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom, Statement
     from pytest_multiarch.image.entries import FileEntry
     from pytest_multiarch.image.filesystem import ImageFiles
@@ -26,6 +26,8 @@ __all__ = [
     "BuildSpec",
     "CommandResult",
     "Container",
+    "CpuLevelMissing",
+    "EmulatorCrash",
     "FileEntry",
     "FileKind",
     "Finding",
@@ -34,6 +36,7 @@ __all__ = [
     "MultiArchImage",
     "Platform",
     "PlatformImage",
+    "PlatformUnavailable",
     "Provenance",
     "Sbom",
     "Statement",
@@ -45,6 +48,8 @@ _HOMES = {
     "BuildSpec": "engine.spec",
     "CommandResult": "results",
     "Container": "engine.container",
+    "CpuLevelMissing": "errors",
+    "EmulatorCrash": "errors",
     "FileEntry": "image.entries",
     "FileKind": "image.members",
     "Finding": "audit",
@@ -53,6 +58,7 @@ _HOMES = {
     "MultiArchImage": "image.index",
     "Platform": "platforms",
     "PlatformImage": "image.platform_image",
+    "PlatformUnavailable": "errors",
     "Provenance": "image.attestations",
     "Sbom": "image.attestations",
     "Statement": "image.attestations",

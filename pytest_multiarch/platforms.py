@@ -135,6 +135,21 @@ class Platform:
         """
         return names.machine_of(self.architecture, self.variant)
 
+    def kernel_machine(self, host: Platform, *, emulated: bool | None = None) -> str:
+        """Return what ``uname -m`` says in a container of this platform on that host.
+
+        Where the host's hardware runs it, that is the host's own kernel: linux/386 on amd64 says x86_64, linux/arm/v7 on
+        arm64 says aarch64 (containerd#10466). QEMU answers in the kernel's place: there it is ``machine``, and armv7l for all
+        of arm, whose newest 32-bit processor QEMU emulates. ``emulated`` tells which it is; None takes 386 on amd64 and arm
+        on arm64 for the hardware's, though some of arm64's has no 32 bits.
+        """
+        if emulated is None:
+            pairs = {("amd64", "386"), ("arm64", "arm")}
+            emulated = self.architecture != host.architecture and (host.architecture, self.architecture) not in pairs
+        if not emulated:
+            return host.machine
+        return Platform(self.os, "arm", "v7").machine if self.architecture == "arm" else self.machine
+
     def fallbacks(self) -> tuple[Platform, ...]:
         """Return what this host runs, best first and itself first of all (``platformVector`` in compare.go).
 

@@ -118,3 +118,27 @@ def test_finds_back_the_platform_whose_machine_it_named(monkeypatch: pytest.Monk
     monkeypatch.setattr(running, "machine", lambda: one.machine)
 
     assert Platform.host() == one
+
+
+@pytest.mark.parametrize(
+    ("platform", "host", "machine"),
+    [
+        ("linux/amd64", "linux/amd64", "x86_64"),
+        ("linux/386", "linux/amd64", "x86_64"),
+        ("linux/amd64/v3", "linux/amd64", "x86_64"),
+        ("linux/arm/v7", "linux/arm64", "aarch64"),
+        ("linux/arm/v6", "linux/arm/v7", "armv7l"),
+        ("linux/arm64", "linux/amd64", "aarch64"),
+        ("linux/arm/v6", "linux/amd64", "armv7l"),
+        ("linux/s390x", "linux/arm64", "s390x"),
+        ("linux/mips64le", "linux/amd64", "mips64"),
+    ],
+)
+def test_what_uname_says_is_the_hosts_word_where_its_hardware_runs_it(platform: str, host: str, machine: str) -> None:
+    assert Platform.parse(platform).kernel_machine(Platform.parse(host)) == machine
+
+
+def test_what_uname_says_under_an_emulator_is_the_emulators_word() -> None:
+    arm64 = Platform.parse("linux/arm64")
+    assert Platform.parse("linux/arm/v7").kernel_machine(arm64, emulated=True) == "armv7l"
+    assert Platform.parse("linux/386").kernel_machine(Platform.parse("linux/amd64"), emulated=True) == "i686"
