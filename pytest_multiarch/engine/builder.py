@@ -89,6 +89,7 @@ def create_builder(
     image: str,
     mirrors: Sequence[str],
     nodes: Sequence[tuple[Node, Engine]] = (),
+    name: str = "",
     limit: float = 300,
 ) -> Builder:
     """Make a builder of our own with the docker-container driver, and start it.
@@ -97,7 +98,7 @@ def create_builder(
     own platform on its own daemon. Raises `ImageUnavailable` where the BuildKit image cannot be pulled, and `BuildError`
     where it does not start.
     """
-    name = f"{ledger.prefix}-builder"
+    name = name or f"{ledger.prefix}-builder"
     ours = _own_buildx_folder(ledger, environ)
     toml = ledger.folder / "buildkitd.toml"
     toml.write_text(buildkitd_toml(mirrors, engine.facts.insecure_registries), encoding="utf-8")

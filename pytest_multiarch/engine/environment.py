@@ -1,56 +1,45 @@
-"""The one owner of all that a run starts: daemon connection, registry, builder, builds, containers. Each is made at its first use.
+"""What the tests of one process have: images to read, and containers that run them. Each is made at its first use.
 
-Everything is written into the run's book before it exists, and `close` removes what stands there; a watchdog does so
-where this process cannot any more.
+What a run makes once, whichever process asks first, is the workshop's: here if this process owns the run, else in the one that
+does. Everything is written into the process's book before it exists, and `close` removes what stands there; a watchdog
+does so where the process cannot any more.
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from pytest_multiarch.engine import build
-from pytest_multiarch.engine import builder as buildx
-from pytest_multiarch.engine.bases import copy_bases
-from pytest_multiarch.engine.cleanup import close_book, sweep_abandoned
-from pytest_multiarch.engine.daemons import Daemons
-from pytest_multiarch.engine.emulation import Supports
-from pytest_multiarch.engine.layouts import copying, look_at
-from pytest_multiarch.engine.ledger import Ledger
-from pytest_multiarch.engine.overlay import make_overlay
+from pytest_multiarch.engine.belongings import Belongings
+from pytest_multiarch.engine.local_workshop import LocalWorkshop
 from pytest_multiarch.engine.progress import BuildListener
-from pytest_multiarch.engine.readers import Readers
-from pytest_multiarch.engine.registry import container_class, free_port, start_registry
 from pytest_multiarch.engine.running import Running, as_read
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
-from pytest_multiarch.engine.watchdog import Watchdog
-from pytest_multiarch.errors import BuildError, EngineUnavailable, MultiArchError
-from pytest_multiarch.image.credentials import DockerCredentials
-from pytest_multiarch.image.layout import LayoutClient, LayoutLocation
+from pytest_multiarch.errors import MultiArchError
+from pytest_multiarch.image.layout import LayoutLocation
 from pytest_multiarch.image.reference import Reference
-from pytest_multiarch.image.registry import RegistryClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
-    from pathlib import Path
 
-    from pytest_multiarch.engine.bases import Bases
-    from pytest_multiarch.engine.build import BuiltPlatform
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.docker import Engine
+    from pytest_multiarch.engine.emulation import Supports
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.engine.workshop import Workshop
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.image.registry import RegistryClient
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
 
 T = TypeVar("T")
-Client = TypeVar("Client", RegistryClient, LayoutClient)
 
 
 class Listener(BuildListener, Protocol):
@@ -62,71 +51,103 @@ class Listener(BuildListener, Protocol):
 
 
 class Environment:
-    """Own what one run starts. Thread-safe; everything is made once, and closed once."""
+    """Read and run images. Thread-safe; everything is made once, and closed once.
 
-    def __init__(self, options: EngineOptions, listener: Listener, on_result: Callable[[CommandResult], None]) -> None:
+    ``workshop`` is that of another process, which owns the run; without one this process does.
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        listener: Listener,
+        on_result: Callable[[CommandResult], None],
+        workshop: Workshop | None = None,
+    ) -> None:
         self._options = options
         self._listener = listener
         self._on_result = on_result
         self._lock = threading.RLock()
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="multiarch")
-        self._stopping = threading.Event()
-        self._started: dict[str, Future[object]] = {}
         self._images: dict[tuple[object, ...], ImageSource] = {}
-        self._daemons = Daemons(options.nodes)
-        self._readers = Readers(self._mirrors, options.plain_http)
-        self.supports = Supports(options, self._daemons.of, self._book)
-        self._ledger: Ledger | None = None
-        self._watchdog: Watchdog | None = None
+        self._client: RegistryClient | None = None
+        self._own = LocalWorkshop(options, listener) if workshop is None else None
+        self._workshop: Workshop
+        if workshop is None:
+            assert self._own is not None
+            self._workshop, self._belongings = self._own, self._own.belongings
+        else:
+            self._workshop, self._belongings = workshop, Belongings(options, listener.note, workshop.adopt)
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
         """Look, before the first test, for what the run needs; ``image`` is the one that is tested instead of a build.
 
         Raises `UsageProblem`; starts nothing that has to be removed.
         """
-        is_layout = LayoutLocation.is_one(image)
-        if is_layout:
-            look_at(lambda: self.published(image))
-        if builds or runs:
-            self.engine()
-        if builds:
-            environ = self.engine().environ
-            buildx.buildx_version(environ)
-            if self._options.builder not in ("auto", "container", "docker"):
-                buildx.find_builder(self._options.builder, environ)
-        if not (builds or (runs and is_layout)):
-            return
-        self._daemons.of_nodes()
-        if self._options.registry_port is not None:
-            free_port(self._options.registry_port)
+        self._workshop.check(builds=builds, runs=runs, image=image)
+
+    def start(self) -> None:
+        """Let registry and builder start, and do not wait for them. Raises `EngineUnavailable`."""
+        self._workshop.start()
+
+    def end_building(self) -> None:
+        """Hear that nothing is built but what has been started: a throwaway builder goes as soon as it is done."""
+        self._workshop.end_building()
+
+    @property
+    def supports(self) -> Supports:
+        """Return what finds how platforms run here."""
+        return self._belongings.supports
 
     def engine(self) -> Engine:
         """Return the connection to the daemon. Raises `EngineUnavailable`."""
-        return self._daemons.main()
+        return self._belongings.daemons.main()
 
     def engine_for(self, platform: Platform) -> Engine:
         """Return the daemon that runs this platform: its node's, else the main one. Raises `EngineUnavailable`."""
-        return self._daemons.of(platform)
+        return self._belongings.daemons.of(platform)
 
     def registry(self) -> Registry:
         """Return the throwaway registry, started at the first call."""
-        return self._listener.wait(self._registry())
+        return self._wait_for(self._workshop.registry)
 
     def builder(self) -> Builder:
         """Return the builder, started at the first call."""
-        return self._listener.wait(self._builder())
+        return self._wait_for(self._workshop.builder)
 
     def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> ImageSource:
         """Start building an image for the platforms, each on its own, and return it at once; equal specifications are built once.
 
         Raises `UsageProblem` where context or Dockerfile is not there.
         """
-        spec.check()
+        name = self._workshop.build(spec, tuple(platforms))
         with self._lock:
-            key = ("build", spec.key, tuple(platforms))
+            key = ("build", name)
             if key not in self._images:
-                self._images[key] = self._start_build(spec, tuple(platforms), len(self._images))
+                self._images[key] = BuiltImage(
+                    lambda: self._home(name),
+                    lambda platform: self._wait_for(lambda: self._workshop.built(name, platform)),
+                    lambda: self._wait_for(lambda: self._workshop.index(name)),
+                    self._running,
+                    self._belongings.readers.layers,
+                )
             return self._images[key]
+
+    def prepare(
+        self, what: BuildSpec | str, platforms: Sequence[Platform], warm: Sequence[Platform], run: Sequence[Platform]
+    ) -> None:
+        """Start building, and let each platform of ``warm`` have its container, each of ``run`` be pulled, once it is there.
+
+        Waits for nothing. ``what`` is what `build` takes, or what `published` does. In a process that does not own the run
+        only builds and their pulls are seen to: which tests it will be given, nobody knows. Raises what these raise.
+        """
+        wanted = tuple(dict.fromkeys([*warm, *run]))
+        if self._own is None:
+            if not isinstance(what, str):
+                self._workshop.bring(self._workshop.build(what, tuple(platforms)), wanted)
+            return
+        source = self.published(what) if isinstance(what, str) else self.build(what, platforms)
+        for platform in wanted:
+            self._pool.submit(self._prepare, source, platform, platform in warm)
 
     def published(self, text: str) -> ImageSource:
         """Return an image that is there already: in a registry, read with the user's credentials, or in an OCI layout.
@@ -139,8 +160,9 @@ class Environment:
         with self._lock:
             key = ("published", str(reference))
             if key not in self._images:
-                make_running = self.supports.if_anything_runs(lambda: self._running(reference.registry))
-                self._images[key] = PublishedImage(self._readers.users(), reference, make_running, self._readers.layers)
+                readers = self._belongings.readers
+                make_running = self.supports.if_anything_runs(self._running)
+                self._images[key] = PublishedImage(readers.users(), reference, make_running, readers.layers)
             return self._images[key]
 
     def read_files(self, image: PlatformImage) -> ImageFiles:
@@ -151,174 +173,55 @@ class Environment:
 
     def users_client(self) -> RegistryClient:
         """Return the client that reads registries with the user's credentials and mirrors."""
-        return self._readers.users()
+        return self._belongings.readers.users()
 
     def close(self) -> list[str]:
-        """End builds, remove all that was started, and return what could not be removed, a line each."""
-        self._stopping.set()
+        """End builds, remove all that this process has started, and return what could not be removed, a line each."""
+        if self._own is not None:
+            self._own.stop()  # first, so that nobody here waits for it
         self._pool.shutdown(wait=True, cancel_futures=True)
-        problems: list[str] = []
+        return self._own.close() if self._own is not None else self._belongings.close()
+
+    def _wait_for(self, call: Callable[[], T]) -> T:
+        """Call what may take long; in the process that has the terminal, its progress is shown meanwhile."""
+        return self._listener.wait(self._pool.submit(call)) if self._own is not None else call()
+
+    def _prepare(self, source: ImageSource, platform: Platform, warm: bool) -> None:
+        with suppress(MultiArchError):  # the test that needs it comes to the same, and tells it
+            image = source.platform(platform)
+            if warm:
+                source.running.warm_container(image)
+            else:
+                source.running.bring(image)
+
+    def _home(self, name: str) -> tuple[RegistryClient, Reference]:
+        registry = self._workshop.registry()
         with self._lock:
-            self._readers.close()
-            engine = self._daemons.connected
-            if engine is not None and self._ledger is not None:
-                problems = close_book(engine, self._ledger)
-            if self._watchdog is not None:
-                # With something left, the watchdog tries again: it may only take the daemon a moment.
-                self._watchdog.abandon() if problems else self._watchdog.dismiss()
-            self._daemons.close()
-            self._ledger = self._watchdog = None
-        return problems
+            if self._client is None:
+                self._client = self._belongings.readers.of_registry(registry)
+            return self._client, Reference.parse(f"{registry.host}/{name}")
 
     def _in_layout(self, location: LayoutLocation) -> ImageSource:
         with self._lock:
             key = ("layout", location)
             if key not in self._images:
-                client = self._readers.of_layout(location)
-                name = f"layout-{len(self._images)}"
-                make_running = self.supports.if_anything_runs(lambda: self._running_copies(client, name))
-                self._images[key] = PublishedImage(client, client.reference, make_running, self._readers.layers)
+                client = self._belongings.readers.of_layout(location)
+
+                def find(image: PlatformImage) -> Reference:
+                    return self._wait_for(lambda: self._workshop.copied(location, image.reference, image.platform))
+
+                make_running = self.supports.if_anything_runs(lambda: self._running(find))
+                layers = self._belongings.readers.layers
+                self._images[key] = PublishedImage(client, client.reference, make_running, layers)
             return self._images[key]
 
-    def _running_copies(self, source: LayoutClient, name: str) -> Running:
-        """Return what runs a layout's platforms: each is copied into the throwaway registry at its first run."""
-        registry = self.registry()
-        target = self._readers.of_registry(registry)
-        repository = Reference.parse(f"{registry.host}/{name}")
-        find = copying(source, target, repository, lambda what, copy: self._listener.wait(self._once(what, copy)))
-        return self._running(registry.host, registry, find)
-
-    def _book(self) -> Ledger:
-        """Return the run's book; opening it sweeps dead runs and starts the watchdog, so it comes before all that is made."""
-        if self._ledger is None:
-            with self._lock:
-                if self._ledger is None:
-                    for problem in sweep_abandoned():
-                        self._listener.note(f"cleaning up after an earlier run: {problem}")
-                    ledger = Ledger.open_new(self.engine().environ)
-                    self._watchdog = Watchdog(ledger.folder)
-                    self._ledger = ledger
-        return self._ledger
-
-    def _once(self, name: str, make: Callable[[], T]) -> Future[T]:
-        with self._lock:
-            if name not in self._started:
-                self._started[name] = self._pool.submit(make)
-            return self._started[name]  # type: ignore[return-value]
-
-    def _registry(self) -> Future[Registry]:
-        engine, book = self.engine(), self._book()
-        container_class()
-        return self._once(
-            "registry",
-            lambda: start_registry(engine, book, image=self._options.registry_image, port=self._options.registry_port),
-        )
-
-    def _builder(self) -> Future[Builder]:
-        engine, book = self.engine(), self._book()
-        return self._once("builder", lambda: self._make_builder(engine, book))
-
-    def _make_builder(self, engine: Engine, book: Ledger) -> Builder:
-        environ = engine.environ
-        choice = self._options.builder
-        if choice == "docker":
-            return buildx.daemon_builder(book, environ)
-        if choice not in ("auto", "container"):
-            return buildx.existing_builder(choice, book, environ)
-        image = self._options.buildkit_image
-        try:
-            return buildx.create_builder(
-                engine, book, environ, image=image, mirrors=self._mirrors(), nodes=self._daemons.of_nodes()
-            )
-        except buildx.ImageUnavailable as error:
-            if choice == "container" or engine.facts.store != "containerd":
-                raise
-            self._listener.note(f"the daemon's own BuildKit builds instead: {image} cannot be had ({error.found})")
-            return buildx.daemon_builder(book, environ)
-
-    def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], number: int) -> BuiltImage:
-        registry_future, builder_future = self._registry(), self._builder()
-        registry = self._listener.wait(registry_future)
-        client = self._readers.of_registry(registry)
-        overlay = self._overlay(registry)
-        reference = Reference.parse(f"{registry.host}/{spec.name}-{number}:latest")
-        bases = self._pool.submit(self._copy_bases, spec, platforms, client, registry)
-
-        def build_one(platform: Platform) -> BuiltPlatform:
-            builder, found = builder_future.result(), bases.result()
-            if not builder.pushes_by_digest:
-                self._book().add("image", build.platform_tag(reference.name, platform))
-            try:
-                return build.build_platform(
-                    builder,
-                    spec,
-                    platform,
-                    name=reference.name,
-                    folder=self._book().folder,
-                    docker_config=overlay,
-                    contexts=found.contexts,
-                    limit=self.supports.build_limit(platform),
-                    listener=self._listener,
-                    stopping=self._stopping,
-                )
-            except BuildError as error:
-                # Only now: the stage that stands on such an image may be one that this platform does not use.
-                raise found.fault_behind(error, platform) or error from None
-
-        return BuiltImage(
-            client,
-            reference,
-            self._running(registry.host, registry),
-            {platform: self._pool.submit(build_one, platform) for platform in platforms},
-            self._listener.wait,
-            self._readers.layers,
-        )
-
-    def _copy_bases(
-        self, spec: BuildSpec, platforms: Sequence[Platform], client: RegistryClient, registry: Registry
-    ) -> Bases:
-        return copy_bases(
-            spec,
-            platforms,
-            source=self._readers.users(),
-            target=client,
-            registry=registry,
-            builders_own=self.engine().facts.platform,
-            listener=self._listener,
-        )
-
-    def _running(
-        self,
-        host: str,
-        registry: Registry | None = None,
-        find: Callable[[PlatformImage], Reference] = as_read,
-    ) -> Running:
-        try:
-            credentials = (
-                registry.credentials if registry is not None else DockerCredentials.from_environment().find(host)
-            )
-        except MultiArchError as error:
-            # As `docker pull` does: a helper that fails leaves the pull without credentials, and the registry judges.
-            self._listener.note(error.headline)
-            credentials = None
+    def _running(self, find: Callable[[PlatformImage], Reference] = as_read) -> Running:
         return Running(
-            self._daemons.of,
-            self._book(),
-            credentials=credentials,
+            self._belongings.daemons.of,
+            self._belongings.book(),
+            fetch=self._workshop.fetch,
             limit=self._options.command_timeout,
             on_result=self._on_result,
             find=find,
             judge=self.supports.judge,
         )
-
-    def _overlay(self, registry: Registry) -> Path:
-        login = (registry.credentials.username, registry.credentials.secret)
-        overlay = self._once("overlay", lambda: make_overlay(self._book().folder, {registry.host: login}))
-        return self._listener.wait(overlay)
-
-    def _mirrors(self) -> tuple[str, ...]:
-        try:
-            theirs = self.engine().facts.mirrors
-        except EngineUnavailable:
-            theirs = ()  # reading a published image takes no daemon
-        return tuple(dict.fromkeys([*self._options.mirrors, *theirs]))

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_multiarch.engine.sources import ImageSource
-    from pytest_multiarch.image.copying import CopiedImage
     from pytest_multiarch.image.layout import LayoutClient
-    from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.platforms import Platform
 
 
 def look_at(find: Callable[[], ImageSource]) -> None:
@@ -34,25 +33,13 @@ def look_at(find: Callable[[], ImageSource]) -> None:
         return
 
 
-def copying(
-    source: LayoutClient,
-    target: RegistryClient,
-    repository: Reference,
-    once: Callable[[str, Callable[[], CopiedImage]], CopiedImage],
-) -> Callable[[PlatformImage], Reference]:
-    """Return what finds a layout's image for the daemon: copied to ``repository`` when it is first asked for.
+def copy_platform(
+    source: LayoutClient, image: Reference, platform: Platform, target: RegistryClient, repository: Reference
+) -> Reference:
+    """Copy one platform of a layout, by its digest, to where the daemon can pull it, and return where that is.
 
-    One platform is copied, by its digest: what does not run is not copied. ``once`` calls a function once for each name.
-    What is returned raises what reading the layout and writing to the registry raise.
+    What does not run is not copied. Raises what reading the layout and writing to the registry raise.
     """
-
-    def find(image: PlatformImage) -> Reference:
-        tag = platform_tag("", image.platform).removeprefix(":")
-        platforms = [image.platform]
-        copy = once(
-            f"copy of {image.reference}",
-            lambda: copy_image(source, image.reference, target, repository, tag, platforms),
-        )
-        return copy.reference.with_digest(image.digest)
-
-    return find
+    tag = platform_tag("", platform).removeprefix(":")
+    copy = copy_image(source, image, target, repository, tag, [platform])
+    return copy.reference.with_digest(image.digest)

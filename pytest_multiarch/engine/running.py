@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.crashes import OnCrash
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.ledger import Ledger
-    from pytest_multiarch.image.credentials import Credentials
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.platforms import Platform
@@ -37,7 +37,7 @@ def as_native(platform: Platform) -> Judge:
 
 
 class Running:
-    """Run images of one kind of origin: ``credentials`` are what their registry asks of the daemon.
+    """Run images of one kind of origin: ``fetch`` brings one to the daemon of its platform, and may be asked again.
 
     ``find`` says where the daemon gets an image that it cannot get from where it was read, and may bring it there.
     ``judge`` gives what judges a platform's commands, and raises `PlatformUnavailable` where it does not run.
@@ -51,7 +51,7 @@ class Running:
         engine_for: Callable[[Platform], Engine],
         ledger: Ledger,
         *,
-        credentials: Credentials | None,
+        fetch: Callable[[str, Platform], None],
         limit: float,
         on_result: Callable[[CommandResult], None],
         find: Callable[[PlatformImage], Reference] = as_read,
@@ -61,12 +61,13 @@ class Running:
         self._engine_for = engine_for
         self._find = find
         self._ledger = ledger
-        self._credentials = credentials
+        self._fetch = fetch
         self._limit = limit
         self._on_result = on_result
         self._lock = threading.RLock()
-        self._pulled: set[str] = set()
+        self._fetched: set[str] = set()
         self._warm: dict[str, Container] = {}
+        self._starting: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
     def run(
         self,
@@ -82,7 +83,7 @@ class Running:
     ) -> CommandResult:
         """Run the image in a fresh container and return the result; ``timeout`` is in seconds."""
         judge = self._judge(image.platform)
-        engine, reference = self._there(image)
+        engine, reference = self.bring(image)
 
         def once(*, init: bool) -> CommandResult:
             return run_once(
@@ -107,6 +108,8 @@ class Running:
     def warm_container(self, image: PlatformImage) -> Container:
         """Return the one container of this image that stays up until the run ends."""
         with self._lock:
+            own = self._starting[image.digest]
+        with own:  # one image's, so that a slow platform does not hold up the others
             if image.digest not in self._warm:
                 self._warm[image.digest] = self._start(image, "warm")
             return self._warm[image.digest]
@@ -123,7 +126,7 @@ class Running:
 
     def _start(self, image: PlatformImage, what: str) -> Container:
         judge = self._judge(image.platform)
-        engine, reference = self._there(image)
+        engine, reference = self.bring(image)
         return start_container(
             engine,
             self._ledger,
@@ -135,17 +138,12 @@ class Running:
             judge=judge,
         )
 
-    def _there(self, image: PlatformImage) -> tuple[Engine, str]:
+    def bring(self, image: PlatformImage) -> tuple[Engine, str]:
         """Return the daemon that runs this image's platform, once it has the image, and what it calls the image."""
         engine = self._engine_for(image.platform)
-        with self._lock:
-            reference = str(self._find(image))
-            is_there = engine.has_image(reference)
-            # Pulled even where it is there: on the classic store another platform may lie under the digest of an index.
-            # And pulled again where somebody has removed it: there, removing a tag takes the digests along.
-            if not (is_there and reference in self._pulled):
-                if not is_there:
-                    self._ledger.add("image", reference, engine.endpoint)
-                engine.pull(reference, platform=image.platform, credentials=self._credentials)
-                self._pulled.add(reference)
+        reference = str(self._find(image))
+        # Somebody may have removed it since: on the classic store, removing a tag takes the digests along.
+        if reference not in self._fetched or not engine.has_image(reference):
+            self._fetch(reference, image.platform)
+            self._fetched.add(reference)
         return engine, reference

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from pytest_multiarch.engine.assembly import assemble
-from pytest_multiarch.errors import BuildError, MultiArchError
+from pytest_multiarch.errors import MultiArchError
 from pytest_multiarch.image.index import MultiArchImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Sequence
 
     from pytest_multiarch.engine.build import BuiltPlatform
     from pytest_multiarch.engine.running import Running
     from pytest_multiarch.image.layers import LayerStore
-    from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.image.platform_image import PlatformImage, Runner
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
     from pytest_multiarch.image.source import ImageReader
@@ -38,7 +36,40 @@ class ImageSource(Protocol):
         """Return the image under one tag, once all its platforms are there."""
 
 
-class PublishedImage:
+class _Runs:
+    """Run an image's platforms with what is made at the first run: reading alone never needs a daemon."""
+
+    def __init__(self, make_running: Callable[[], Running]) -> None:
+        self._make_running = make_running
+        self._running: Running | None = None
+        self._lock = threading.RLock()
+        self.late = _Late(self)
+
+    @property
+    def running(self) -> Running:
+        """Return what runs this image's platforms."""
+        with self._lock:
+            if self._running is None:
+                self._running = self._make_running()
+            return self._running
+
+
+class _Late:
+    """Run with an engine that is connected at the first run."""
+
+    def __init__(self, source: _Runs) -> None:
+        self._source = source
+
+    def run(self, image: PlatformImage, args: Sequence[str] | None, **options: Any) -> CommandResult:
+        return self._source.running.run(image, args, **options)
+
+
+def never() -> NoReturn:
+    """Stand for what runs an image that is only read."""
+    raise AssertionError("this image was to be read only")
+
+
+class PublishedImage(_Runs):
     """An image that is there already: in a registry, or on disk."""
 
     def __init__(
@@ -48,22 +79,12 @@ class PublishedImage:
         make_running: Callable[[], Running],
         layers: LayerStore | None = None,
     ) -> None:
+        super().__init__(make_running)
         self._client = client
         self._reference = reference
         self._layers = layers
-        self._make_running = make_running
-        self._running: Running | None = None
         self._image: MultiArchImage | None = None
         self._failure: MultiArchError | None = None
-        self._lock = threading.RLock()
-
-    @property
-    def running(self) -> Running:
-        """Return what runs this image's platforms."""
-        with self._lock:
-            if self._running is None:
-                self._running = self._make_running()
-            return self._running
 
     def platform(self, platform: Platform) -> PlatformImage:
         """Return one platform's image. Raises what reading it raises, and `PlatformMissing`."""
@@ -76,67 +97,67 @@ class PublishedImage:
                 raise self._failure
             if self._image is None:
                 try:
-                    self._image = MultiArchImage.load(self._client, self._reference, _Late(self), self._layers)
+                    self._image = MultiArchImage.load(self._client, self._reference, self.late, self._layers)
                 except MultiArchError as error:
                     self._failure = error  # asked once: every test that needs it fails for the same reason
                     raise
             return self._image
 
 
-class _Late:
-    """Run with an engine that is connected at the first run: reading alone never needs a daemon."""
+class BuiltImage(_Runs):
+    """An image that is being built: each platform on its own, the index once all are pushed.
 
-    def __init__(self, source: PublishedImage) -> None:
-        self._source = source
-
-    def run(self, image: PlatformImage, args: Sequence[str] | None, **options: Any) -> CommandResult:
-        return self._source.running.run(image, args, **options)
-
-
-class BuiltImage:
-    """An image that is being built: each platform on its own, the index once all are pushed."""
+    ``built`` and ``index`` wait for a platform and for all of them; ``home`` gives the client of the registry that they are
+    pushed to, and the tag there.
+    """
 
     def __init__(
         self,
-        client: RegistryClient,
-        reference: Reference,
-        running: Running,
-        builds: Mapping[Platform, Future[BuiltPlatform]],
-        wait: Callable[[Future[BuiltPlatform]], BuiltPlatform],
+        home: Callable[[], tuple[RegistryClient, Reference]],
+        built: Callable[[Platform], BuiltPlatform],
+        index: Callable[[], str],
+        make_running: Callable[[], Running],
         layers: LayerStore | None = None,
     ) -> None:
-        self.running = running
-        self._client = client
-        self._reference = reference
-        self._builds = builds
-        self._wait = wait
+        super().__init__(make_running)
+        self._home = home
+        self._built = built
+        self._index = index
         self._layers = layers
         self._platforms: dict[Platform, PlatformImage] = {}
         self._image: MultiArchImage | None = None
-        self._lock = threading.RLock()
 
     def platform(self, platform: Platform) -> PlatformImage:
         """Return one platform's image once it is pushed; its siblings may still be building. Raises `BuildError`."""
-        if platform not in self._builds:
-            raise BuildError(
-                f"looking for {platform} in {self._reference}",
-                f"this run builds {', '.join(map(str, self._builds))}",
-                "Name it with --multiarch-platforms.",
-            )
-        built = self._wait(self._builds[platform])
+        built = self._built(platform)
+        client, tag = self._home()
         with self._lock:
             if platform not in self._platforms:
-                reference = self._reference.with_digest(built.digest)
-                pushed = MultiArchImage.load(self._client, reference, self.running, self._layers)
-                # One platform's push holds one image, and its attestation: it is that platform whatever it calls itself.
-                image = pushed.select(platform) if platform not in pushed.platforms else pushed.for_platform(platform)
-                self._platforms[platform] = image
+                pushed = tag.with_digest(built.digest)
+                self._platforms[platform] = platform_pushed(client, pushed, platform, self.late, self._layers)
             return self._platforms[platform]
 
     def image(self) -> MultiArchImage:
         """Return the image under its tag once all platforms are pushed. Raises `BuildError` where one failed."""
+        digest = self._index()
+        client, tag = self._home()
         with self._lock:
             if self._image is None:
-                pushed = [(platform, self._wait(build).digest) for platform, build in self._builds.items()]
-                self._image = assemble(self._client, self._reference, pushed, self.running, self._layers)
+                read = tag.with_digest(digest)
+                self._image = MultiArchImage(client, tag, client.manifest(read), self.late, self._layers)
             return self._image
+
+
+def platform_pushed(
+    client: RegistryClient,
+    pushed: Reference,
+    platform: Platform,
+    runner: Runner | None = None,
+    layers: LayerStore | None = None,
+) -> PlatformImage:
+    """Return the image of a platform from what its build has pushed: one image, and its attestation.
+
+    It is that platform whatever it calls itself.
+    """
+    image = MultiArchImage.load(client, pushed, runner, layers)
+    return image.select(platform) if platform not in image.platforms else image.for_platform(platform)

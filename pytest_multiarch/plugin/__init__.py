@@ -61,6 +61,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what the user has set before anything is collected."""
+    from pytest_multiarch.plugin.order import Order
     from pytest_multiarch.plugin.state import State
     from pytest_multiarch.settings import is_audit_wanted, is_configured
 
@@ -68,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "platforms(platform, ...): keep a test to these of the run's platforms, such as 'linux/arm64'"
     )
     state = State.install(config)
+    config.pluginmanager.register(Order(), "multiarch-order")
     if is_configured(config):
         state.check_settings()
     if is_audit_wanted(config):
@@ -75,6 +77,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
         state.check_audit()
         config.pluginmanager.register(AuditPlugin(), "multiarch-audit")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist how to ask this process for what all of them share."""
+    from pytest_multiarch.plugin.state import State
+
+    State.of(node.config).controller.introduce(node)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -116,7 +126,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     excludes is deselected afterwards.
     """
     from pytest_multiarch.errors import UsageProblem
-    from pytest_multiarch.plugin.selection import is_parametrized_by_user, overriding_build
+    from pytest_multiarch.plugin.order import native_first
+    from pytest_multiarch.plugin.selection import grouped, is_parametrized_by_user, overriding_build
     from pytest_multiarch.plugin.state import State
 
     override = overriding_build(metafunc)
@@ -126,10 +137,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target_platform" not in metafunc.fixturenames or is_parametrized_by_user(metafunc):
         return
     try:
-        platforms = State.of(metafunc.config).settings.platforms
+        platforms = native_first(State.of(metafunc.config).settings.platforms)
     except UsageProblem:
-        platforms = ()  # Raised here, it would be one module's collection error: the end of the collection tells it.
-    metafunc.parametrize("target_platform", platforms, indirect=True, scope="session")
+        platforms = []  # Raised here, it would be one module's collection error: the end of the collection tells it.
+    metafunc.parametrize("target_platform", grouped(platforms, metafunc), indirect=True, scope="session")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
@@ -180,8 +191,21 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """In a worker of pytest-xdist, look ahead before its controller hears that it is ready, and so can still end the run."""
+    if hasattr(session.config, "workerinput"):
+        _look_ahead(session)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Check, once collection has shown what is needed, that it is there: before the first test, and never for --collect-only."""
+    """Look ahead before the first test, and never for --collect-only."""
+    if not hasattr(session.config, "workerinput"):
+        _look_ahead(session)
+
+
+def _look_ahead(session: pytest.Session) -> None:
+    """Check, once collection has shown what is needed, that it is there, and start it."""
     option = session.config.option
     if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
         return
@@ -191,12 +215,17 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     # Empty in pytest-xdist's controller, which runs no tests itself.
     items = getattr(session, "items", [])
     wanted = needs(items)
+    state = State.of(session.config)
+    if wanted.platforms and state.worker is not None:
+        for line in pytest_report_collectionfinish(session.config, items):
+            state.worker.note(line.removeprefix("multiarch: "))
     if wanted.anything:
         from pytest_multiarch.plugin.support import announce
 
-        state = State.of(session.config)
-        state.preflight(wanted, [item for item in items if needs([item]).anything])
+        is_there = state.preflight(wanted, [item for item in items if needs([item]).anything])
         announce(session.config, state)
+        if is_there:
+            state.prepare(items)
 
 
 # The innermost wrapper: the others, such as pytest's own logging, have begun when this raises.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pytest
 
@@ -57,7 +57,7 @@ class Progress:
         with self._lock:
             self._lines[platform] = _Line(time.monotonic())
             if not self._live:
-                self._pending.append(f"multiarch: {platform}: building")
+                self._pending.append(_begun(platform))
 
     def build_step(self, platform: Platform, step: Step) -> None:
         """Hear which step is running now."""
@@ -69,8 +69,7 @@ class Progress:
         with self._lock:
             line = self._lines.pop(platform, None)
             if line is not None:
-                word = "failed after" if failed else "built in"
-                self._pending.append(f"multiarch: {platform}: {word} {seconds:.1f} s")
+                self._pending.append(_ended(platform, seconds, failed))
 
     def note(self, text: str) -> None:
         """Hear a line that the user should see once."""
@@ -117,6 +116,40 @@ class Progress:
             return
         with self._capture.global_and_fixture_disabled():
             yield self._reporter
+
+
+class Announcements:
+    """Listen to builds and write a line at once when one starts and ends. Implements the engine's `BuildListener`.
+
+    For a process whose main thread runs no tests, so that nobody there waits for a build: ``write`` is called from any
+    thread.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def build_started(self, platform: Platform) -> None:
+        """Hear that a platform's build has begun."""
+        self._write(_begun(platform))
+
+    def build_step(self, platform: Platform, step: Step) -> None:
+        """Hear which step is running now."""
+
+    def build_ended(self, platform: Platform, seconds: float, *, failed: bool) -> None:
+        """Hear that a platform's build is over."""
+        self._write(_ended(platform, seconds, failed))
+
+    def note(self, text: str) -> None:
+        """Hear a line that the user should see once."""
+        self._write(f"multiarch: {text}")
+
+
+def _begun(platform: Platform) -> str:
+    return f"multiarch: {platform}: building"
+
+
+def _ended(platform: Platform, seconds: float, failed: bool) -> str:
+    return f"multiarch: {platform}: {'failed after' if failed else 'built in'} {seconds:.1f} s"
 
 
 def _text(platform: Platform, line: _Line) -> str:

@@ -51,7 +51,7 @@ def complete(report: pytest.TestReport, call: pytest.CallInfo[None], state: Stat
     # A test's own code gets its traceback; what a fixture could not give has its reason elsewhere.
     if call.excinfo is None or not isinstance(error, MultiArchError) or call.when != "setup":
         return
-    told_at = state.told.setdefault(str(error), report.nodeid)
+    told_at = state.told_at(str(error), report.nodeid)
     report.longrepr = without_traceback(call.excinfo if told_at == report.nodeid else _in_short(error, told_at))
 
 

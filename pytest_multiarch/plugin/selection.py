@@ -47,7 +47,7 @@ def needs(items: Sequence[pytest.Item]) -> Needs:
     for item in items:
         default_build = default_build or _builds_default(item)
         own = set(getattr(item, "fixturenames", ()))
-        if isinstance(_given_platform(item), str):
+        if isinstance(given_platform(item), str):
             own.discard("target_platform")  # the test's own, see `is_parametrized_by_user`
         names |= own
     image = bool(names & _READING_FIXTURES)
@@ -87,6 +87,17 @@ def is_parametrized_by_user(metafunc: pytest.Metafunc) -> bool:
     return found
 
 
+def grouped(platforms: Sequence[Platform], metafunc: pytest.Metafunc) -> list[Any]:
+    """Return a test's platforms, each with the group by which ``--dist loadgroup`` keeps a platform's tests together.
+
+    Only where pytest-xdist is there, whose mark it is, and not where the test has a group of its own.
+    """
+    has_groups = metafunc.config.pluginmanager.hasplugin("xdist")
+    if not has_groups or metafunc.definition.get_closest_marker("xdist_group") is not None:
+        return list(platforms)
+    return [pytest.param(platform, marks=pytest.mark.xdist_group(str(platform))) for platform in platforms]
+
+
 def overriding_build(metafunc: pytest.Metafunc) -> object | None:
     """Return what tells the `multiarch_build` of a test that uses the image from other tests' ones; None for the plugin's own."""
     if "_multiarch_source" not in metafunc.fixturenames:
@@ -102,6 +113,11 @@ def _builds_default(item: pytest.Item) -> bool:
     # The closure of older versions of pytest (8.4) leaves out what only an overridden fixture asks for.
     definitions = _build_definitions(item)
     return bool(definitions) and all("multiarch_build" in one.argnames for one in definitions[1:])
+
+
+def builds_something_else(item: pytest.Item) -> bool:
+    """Say whether a conftest has put another `multiarch_build` in the place of the plugin's own for this test."""
+    return len(_build_definitions(item)) > 1
 
 
 def _build_definitions(item: pytest.Item) -> Sequence[Any]:
@@ -133,7 +149,7 @@ def split_by_marker(
 def _excludes(mark: pytest.Mark, item: pytest.Item) -> bool:
     from pytest_multiarch.platforms import Platform
 
-    given = _given_platform(item)
+    given = given_platform(item)
     if given is None:
         return False
     # A test that parametrizes by itself may write platforms as text.
@@ -144,7 +160,7 @@ def platform_of(item: pytest.Item) -> Platform | None:
     """Return the platform of this test, None where it has none that can be told before it runs."""
     from pytest_multiarch.platforms import Platform
 
-    given = _given_platform(item)
+    given = given_platform(item)
     if given is None or isinstance(given, Platform):
         return given
     try:
@@ -163,7 +179,8 @@ def uses_containers(item: pytest.Item) -> bool:
     return not _CONTAINER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
-def _given_platform(item: pytest.Item) -> object:
+def given_platform(item: pytest.Item) -> object:
+    """Return what a test is given as its platform: a `Platform`, what the test has written in its place, or None."""
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("target_platform") if callspec is not None else None
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_multiarch.errors import UsageProblem
+from pytest_multiarch.errors import MultiArchError, UsageProblem
 from pytest_multiarch.plugin.reports import Commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_multiarch.audit import Audit, AuditRun
-    from pytest_multiarch.engine.environment import Environment
+    from pytest_multiarch.engine.environment import Environment, Listener
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.engine.support import Support
+    from pytest_multiarch.engine.workshop import Workshop
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.plugin.selection import Needs
+    from pytest_multiarch.plugin.sharing import Controller, Worker
     from pytest_multiarch.settings import Settings
 
 _KEY = pytest.StashKey["State"]()
@@ -35,9 +38,10 @@ class State:
         self._settings: Settings | None = None
         self._environment: Environment | None = None
         self._audit: Audit | None = None
+        self._controller: Controller | None = None
+        self._worker: Worker | None = None
+        self._told: dict[str, str] = {}
         self.commands = Commands()
-        self.told: dict[str, str] = {}
-        """Which test has told an error in full, by the error's text."""
         self.workers_supports = ""
         """How the platforms run, as a worker of pytest-xdist has told it."""
         self._supports: tuple[Support, ...] = ()
@@ -129,13 +133,38 @@ class State:
             raise pytest.UsageError(str(error)) from None
 
     @property
-    def environment(self) -> Environment:
-        """Return the one owner of all that is started; made at the first use, which starts nothing yet."""
-        if self._environment is None:
-            from pytest_multiarch.engine.environment import Environment
-            from pytest_multiarch.plugin.progress import Progress
+    def controller(self) -> Controller:
+        """Return what owns for the workers of pytest-xdist; made, and registered, for the first of them."""
+        if self._controller is None:
+            from pytest_multiarch.plugin.sharing import Controller
 
-            self._environment = Environment(self.settings.engine, Progress(self._config), self.commands.add)
+            self._controller = Controller(self._config, self)
+            self._config.pluginmanager.register(self._controller, "multiarch-controller")
+        return self._controller
+
+    @property
+    def worker(self) -> Worker | None:
+        """Return what asks the controller, None where this process runs the tests by itself."""
+        if self._worker is None and hasattr(self._config, "workerinput"):
+            from pytest_multiarch.plugin.sharing import Worker
+
+            self._worker = Worker.of(self._config)
+        return self._worker
+
+    @property
+    def environment(self) -> Environment:
+        """Return what this process starts, and what it gets from the one that owns the run; its first use starts nothing yet."""
+        if self._environment is None:
+            from pytest_multiarch.engine import environment
+
+            if self.worker is not None:
+                listener: Listener = self.worker
+                workshop: Workshop | None = self.worker.workshop
+            else:
+                from pytest_multiarch.plugin.progress import Progress
+
+                listener, workshop = Progress(self._config), None
+            self._environment = environment.Environment(self.settings.engine, listener, self.commands.add, workshop)
         return self._environment
 
     @property
@@ -155,13 +184,20 @@ class State:
         """Return how a platform runs, None where nobody has asked: a test that only reads takes no daemon."""
         return next((one for one in self.supports if one.platform == platform), None)
 
-    def refuse(self, problem: UsageProblem, items: Iterable[pytest.Item]) -> None:
-        """End the run with pytest's usage error; in a worker of pytest-xdist, let these tests fail with it.
+    def told_at(self, text: str, nodeid: str) -> str:
+        """Return which test tells an error in full, by the error's text: the first that asks, in whichever process."""
+        return self.worker.told_at(text, nodeid) if self.worker is not None else self._told.setdefault(text, nodeid)
 
-        A worker has no way to end the run: its usage error is an internal error of the controller's.
+    def refuse(self, problem: UsageProblem, items: Iterable[pytest.Item]) -> None:
+        """End the run with pytest's usage error; a worker of pytest-xdist asks its controller to.
+
+        A worker has no way to end the run by itself: its usage error is an internal error of the controller's. What it runs
+        before the controller does so fails with the problem.
         """
         if not hasattr(self._config, "workerinput"):
             raise pytest.UsageError(str(problem)) from None
+        if self.worker is not None:
+            self.worker.refuse(problem)
         for item in items:
             item.stash.setdefault(_PROBLEM, problem)
 
@@ -172,8 +208,8 @@ class State:
         if problem is not None:
             raise problem
 
-    def preflight(self, wanted: Needs, items: Iterable[pytest.Item]) -> None:
-        """Refuse the tests where something that they need is not there."""
+    def preflight(self, wanted: Needs, items: Iterable[pytest.Item]) -> bool:
+        """Refuse the tests where something that they need is not there; say whether all is."""
         try:
             settings = self.settings
             if wanted.default_build and not settings.image:
@@ -183,16 +219,32 @@ class State:
             if (builds or wanted.engine) and settings.engine.runs:
                 self.environment.supports.prepare(settings.platforms)
         except UsageProblem as error:
-            self.close()
+            if self._worker is None:
+                self.close()
             self.refuse(error, items)
+            return False
+        return True
+
+    def prepare(self, items: Sequence[pytest.Item]) -> None:
+        """Start, without waiting, what these tests will ask for: the image they test, and what runs it."""
+        from pytest_multiarch.plugin.forecast import forecast
+
+        settings, ahead = self.settings, forecast(items)
+        with suppress(MultiArchError):  # the tests that need it come to the same, and tell it
+            if ahead.image:
+                self.environment.prepare(settings.image or settings.build, settings.platforms, ahead.warm, ahead.run)
+            if not settings.image and not ahead.more:
+                self.environment.end_building()
+            elif ahead.more:
+                self.environment.start()
 
     def close(self) -> bool:
         """Remove all that was started; what could not be removed becomes a warning. Return False where warnings are errors."""
         self._supports = self.supports
         environment, self._environment = self._environment, None
-        accepted = (
-            [_warn(f"multiarch: {problem}") for problem in environment.close()] if environment is not None else []
-        )
+        controller, self._controller = self._controller, None
+        owners = [owner for owner in (environment, controller) if owner is not None]
+        accepted = [_warn(f"multiarch: {problem}") for owner in owners for problem in owner.close()]
         return all(accepted)
 
 

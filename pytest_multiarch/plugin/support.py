@@ -28,8 +28,10 @@ def describe(supports: Iterable[Support]) -> str:
 
 
 def announce(config: pytest.Config, state: State) -> None:
-    """Write the line before the first test."""
+    """Write the line before the first test; of pytest-xdist's workers, the controller writes it once for all."""
     text = describe(state.supports)
+    if text and state.worker is not None:
+        state.worker.note(text)
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
     if text and reporter is not None and config.getoption("verbose", 0) >= 0:
         reporter.ensure_newline()

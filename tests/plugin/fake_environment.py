@@ -17,10 +17,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pytest
 
+from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builder import Builder
 from pytest_multiarch.engine.emulation import Supports
 from pytest_multiarch.engine.progress import ProgressReader
@@ -46,10 +47,13 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.environment import Listener
     from pytest_multiarch.engine.ledger import Ledger
     from pytest_multiarch.engine.options import EngineOptions
+    from pytest_multiarch.engine.progress import BuildListener
     from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.engine.workshop import Workshop
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.platform_image import PlatformImage
 
+T = TypeVar("T")
 SECONDS: Final = 0.25
 """How long every command is said to have taken."""
 
@@ -94,27 +98,26 @@ def install(plan: Plan | None = None) -> tuple[Callable[[pytest.Config], None], 
         calls = Calls(config.rootpath / "calls.jsonl", process)
 
         def make(
-            options: EngineOptions, listener: Listener, on_result: Callable[[CommandResult], None]
+            options: EngineOptions,
+            listener: Listener,
+            on_result: Callable[[CommandResult], None],
+            workshop: Workshop | None = None,
         ) -> FakeEnvironment:
-            return FakeEnvironment(options, listener, on_result, plan=plan or Plan(), calls=calls)
+            return FakeEnvironment(options, listener, on_result, workshop, plan=plan or Plan(), calls=calls)
+
+        def make_workshop(options: EngineOptions, listener: BuildListener) -> FakeWorkshop:
+            return FakeWorkshop(options, listener, plan=plan or Plan(), calls=calls)
 
         patch.setattr("pytest_multiarch.engine.environment.Environment", make)
+        patch.setattr("pytest_multiarch.engine.local_workshop.LocalWorkshop", make_workshop)
 
     return pytest_configure, patch.undo
 
 
-class FakeEnvironment:
-    """Stand in for `pytest_multiarch.engine.environment.Environment`."""
+class FakeWorkshop:
+    """Stand in for `pytest_multiarch.engine.local_workshop.LocalWorkshop`."""
 
-    def __init__(
-        self,
-        options: EngineOptions,
-        listener: Listener,
-        on_result: Callable[[CommandResult], None],
-        *,
-        plan: Plan,
-        calls: Calls,
-    ) -> None:
+    def __init__(self, options: EngineOptions, listener: BuildListener, *, plan: Plan, calls: Calls) -> None:
         self._listener = listener
         self._plan = plan
         self._calls = calls
@@ -134,15 +137,17 @@ class FakeEnvironment:
             install_emulators=options.install_emulators,
             emulators_image=options.emulators_image,
         )
-        self.supports = FakeSupports(options, plan, calls)
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
-        self._shelf = Shelf()
-        self._running = FakeRunning(plan, calls, on_result, self.supports)
-        self._images: dict[tuple[object, ...], FakeSource] = {}
+        self._lock = threading.Lock()
+        self._names: dict[tuple[object, ...], str] = {}
+        self._builds: dict[str, dict[Platform, Future[BuiltPlatform]]] = {}
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
         self._calls.add("check", builds=builds, runs=runs, image=image)
         self._connect()
+
+    def start(self) -> None:
+        self._calls.add("start")
 
     def registry(self) -> Registry:
         self._calls.add("registry")
@@ -154,54 +159,65 @@ class FakeEnvironment:
         self._connect()
         return Builder("a-builder", "docker-container", {})
 
-    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> FakeSource:
-        self._calls.add(
-            "build",
-            platforms=[str(platform) for platform in platforms],
-            context=spec.context.name,
-            dockerfile=spec.dockerfile_path.name,
-            target=spec.target,
-            args=dict(spec.args),
-            contexts=dict(spec.contexts),
-            secrets=list(spec.secrets),
-            base_images=list(spec.base_images),
-        )
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> str:
         spec.check()
         self._connect()
-        key = (spec.key, tuple(platforms))
-        if key not in self._images:
-            reference = Reference.parse(f"localhost:40404/{spec.name}-{len(self._images)}:latest")
-            futures = {platform: self._pool.submit(self._build, platform, reference) for platform in platforms}
-            self._images[key] = FakeSource(self._listener, self._shelf, reference, self._running, futures)
-        return self._images[key]
+        with self._lock:
+            key = (spec.key, tuple(platforms))
+            if key not in self._names:
+                self._calls.add(
+                    "build",
+                    platforms=[str(platform) for platform in platforms],
+                    context=spec.context.name,
+                    dockerfile=spec.dockerfile_path.name,
+                    target=spec.target,
+                    args=dict(spec.args),
+                    contexts=dict(spec.contexts),
+                    secrets=list(spec.secrets),
+                    base_images=list(spec.base_images),
+                )
+                name = self._names[key] = f"{spec.name}-{len(self._names)}:latest"
+                self._builds[name] = {platform: self._pool.submit(self._build, platform) for platform in platforms}
+            return self._names[key]
 
-    def published(self, text: str) -> FakeSource:
-        """Return an image that has a platform for each of two architectures, whatever the reference."""
-        self._calls.add("published", reference=text)
-        reference = LayoutLocation.parse(text).reference if LayoutLocation.is_one(text) else Reference.parse(text)
-        done = {}
-        for name in ("linux/amd64", "linux/arm64"):
-            platform = Platform.parse(name)
-            done[platform] = self._pool.submit(self._shelf.push, reference, platform)
-        return FakeSource(self._listener, self._shelf, reference, self._running, done)
+    def built(self, name: str, platform: Platform) -> BuiltPlatform:
+        if platform not in self._builds[name]:
+            raise BuildError(f"looking for {platform} in {name}", "this run does not build it")
+        return self._builds[name][platform].result()
 
-    def read_files(self, image: PlatformImage) -> ImageFiles:
-        return image.files
+    def index(self, name: str) -> str:
+        for future in self._builds[name].values():
+            future.result()
+        return ",".join(str(platform) for platform in self._builds[name])
 
-    def users_client(self) -> RegistryClient:
-        return self._shelf
+    def bring(self, name: str, platforms: Sequence[Platform]) -> None:
+        self._calls.add("bring", platforms=[str(platform) for platform in platforms])
+
+    def end_building(self) -> None:
+        self._calls.add("end_building")
+
+    def fetch(self, reference: str, platform: Platform) -> None:
+        self._calls.add("fetch", platform=str(platform))
+
+    def copied(self, layout: LayoutLocation, image: Reference, platform: Platform) -> Reference:
+        return image
+
+    def adopt(self, folder: Path) -> None:
+        self._calls.add("adopt")
+
+    def stop(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def close(self) -> list[str]:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._calls.add("close", containers=self._running.count)
-        self._running.up = False
-        return list(self._plan.leftovers)
+        self.stop()
+        self._calls.add("closed workshop")
+        return []
 
     def _connect(self) -> None:
         if not self._plan.daemon:
             raise EngineUnavailable("connecting to the Docker daemon", "nobody is there", "Start it.")
 
-    def _build(self, platform: Platform, reference: Reference) -> Descriptor:
+    def _build(self, platform: Platform) -> BuiltPlatform:
         self._listener.build_started(platform)
         started = time.monotonic()
         failed = str(platform) in self._plan.failing_builds
@@ -213,6 +229,7 @@ class FakeEnvironment:
             time.sleep(self._plan.build_seconds / len(self._plan.progress))
         if not self._plan.progress:
             time.sleep(self._plan.build_seconds)
+        self._calls.add("built", platform=str(platform))
         self._listener.build_ended(platform, time.monotonic() - started, failed=failed)
         if failed:
             raise BuildError(
@@ -221,7 +238,89 @@ class FakeEnvironment:
                 "Its log ends with:",
                 f"the log's end on {platform}",
             )
-        return self._shelf.push(reference, platform)
+        return BuiltPlatform(platform, str(platform), self._plan.build_seconds)
+
+
+class FakeEnvironment:
+    """Stand in for `pytest_multiarch.engine.environment.Environment`."""
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        listener: Listener,
+        on_result: Callable[[CommandResult], None],
+        workshop: Workshop | None = None,
+        *,
+        plan: Plan,
+        calls: Calls,
+    ) -> None:
+        self._listener = listener
+        self._plan = plan
+        self._calls = calls
+        self._own = FakeWorkshop(options, listener, plan=plan, calls=calls) if workshop is None else None
+        self._workshop: Workshop = self._own or workshop  # type: ignore[assignment]  # one of them is there
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
+        self._shelf = Shelf()
+        self.supports = FakeSupports(options, plan, calls)
+        self._running = FakeRunning(plan, calls, on_result, self.supports)
+        self._images: dict[str, FakeSource] = {}
+        self.check = self._workshop.check
+        self.start = self._workshop.start
+        self.registry = self._workshop.registry
+        self.builder = self._workshop.builder
+        self.end_building = self._workshop.end_building
+
+    def prepare(
+        self, what: BuildSpec | str, platforms: Sequence[Platform], warm: Sequence[Platform], run: Sequence[Platform]
+    ) -> None:
+        self._calls.add("prepare", warm=[str(platform) for platform in warm], run=[str(platform) for platform in run])
+        if not isinstance(what, str):
+            self._workshop.build(what, tuple(platforms))
+
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> FakeSource:
+        name = self._workshop.build(spec, tuple(platforms))
+        if name not in self._images:
+            reference = Reference.parse(f"localhost:40404/{name}")
+
+            def built(platform: Platform) -> Descriptor:
+                self._wait(lambda: self._workshop.built(name, platform))
+                return self._shelf.push(reference, platform)
+
+            def index() -> list[Platform]:
+                return [Platform.parse(text) for text in self._wait(lambda: self._workshop.index(name)).split(",")]
+
+            self._images[name] = FakeSource(self._shelf, reference, self._running, built, index)
+        return self._images[name]
+
+    def published(self, text: str) -> FakeSource:
+        """Return an image that has a platform for each of two architectures, whatever the reference."""
+        self._calls.add("published", reference=text)
+        reference = LayoutLocation.parse(text).reference if LayoutLocation.is_one(text) else Reference.parse(text)
+        offered = [Platform.parse(name) for name in ("linux/amd64", "linux/arm64")]
+        return FakeSource(
+            self._shelf,
+            reference,
+            self._running,
+            lambda platform: self._shelf.push(reference, platform),
+            lambda: offered,
+        )
+
+    def read_files(self, image: PlatformImage) -> ImageFiles:
+        return image.files
+
+    def users_client(self) -> RegistryClient:
+        return self._shelf
+
+    def close(self) -> list[str]:
+        if self._own is not None:
+            self._own.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._calls.add("close", containers=self._running.count)
+        self._running.up = False
+        return list(self._plan.leftovers)
+
+    def _wait(self, call: Callable[[], T]) -> T:
+        return self._listener.wait(self._pool.submit(call))
 
 
 class FakeSource:
@@ -229,29 +328,27 @@ class FakeSource:
 
     def __init__(
         self,
-        listener: Listener,
         shelf: Shelf,
         reference: Reference,
         running: FakeRunning,
-        pushed: Mapping[Platform, Future[Descriptor]],
+        built: Callable[[Platform], Descriptor],
+        index: Callable[[], Sequence[Platform]],
     ) -> None:
         self.running = running
-        self._listener = listener
         self._shelf = shelf
         self._reference = reference
-        self._pushed = pushed
+        self._built = built
+        self._index = index
 
     def platform(self, platform: Platform) -> PlatformImage:
-        if platform not in self._pushed:
-            raise BuildError(f"looking for {platform} in {self._reference}", "this run does not build it")
-        descriptor = self._listener.wait(self._pushed[platform])
+        descriptor = self._built(platform)
         return MultiArchImage.load(
             self._shelf, self._reference.with_digest(descriptor.digest), self.running
         ).for_platform(platform)
 
     def image(self) -> MultiArchImage:
-        entries = [self._listener.wait(pushed) for pushed in self._pushed.values()]
-        self._shelf.push_index(self._reference, entries, list(self._pushed))
+        platforms = list(self._index())
+        self._shelf.push_index(self._reference, [self._built(platform) for platform in platforms], platforms)
         return MultiArchImage.load(self._shelf, self._reference, self.running)
 
 

@@ -55,7 +55,9 @@ def test_all_is_removed_once_where(project: Project, test: str, args: list[str],
     # A keyboard interrupt would end this process's run as well.
     run = project.run_apart if ret == pytest.ExitCode.INTERRUPTED else project.run
     assert run("--multiarch-platforms=linux/arm64", *args).ret == ret
-    assert [call["call"] for call in project.calls()] == ["made", "check", "build", "warm", "close"]
+    ahead = {"prepare", "built", "end_building"}
+    calls = [call["call"] for call in project.calls() if call["call"] not in ahead]
+    assert calls == ["made", "check", "build", "warm", "close"]
 
 
 def test_nothing_is_made_where_a_file_cannot_be_collected(project: Project) -> None:

@@ -9,9 +9,12 @@ import pytest
 
 from pytest_multiarch.engine.container import Container
 from pytest_multiarch.engine.environment import Environment
+from pytest_multiarch.engine.local_workshop import LocalWorkshop
+from pytest_multiarch.engine.remote import RemoteWorkshop
 from pytest_multiarch.engine.running import Running
 from pytest_multiarch.engine.sources import ImageSource
-from tests.plugin.fake_environment import FakeContainer, FakeEnvironment, FakeRunning, FakeSource
+from pytest_multiarch.engine.workshop import Workshop
+from tests.plugin.fake_environment import FakeContainer, FakeEnvironment, FakeRunning, FakeSource, FakeWorkshop
 
 
 def methods(kind: type[Any]) -> dict[str, list[tuple[str, object, object]]]:
@@ -27,6 +30,9 @@ def methods(kind: type[Any]) -> dict[str, list[tuple[str, object, object]]]:
     ("real", "fake"),
     [
         (Environment, FakeEnvironment),
+        (LocalWorkshop, FakeWorkshop),
+        (Workshop, FakeWorkshop),
+        (Workshop, RemoteWorkshop),
         (ImageSource, FakeSource),
         (Running, FakeRunning),
         (Container, FakeContainer),
@@ -39,7 +45,9 @@ def test_the_fake_is_called_as_the_real_one_is(real: type[Any], fake: type[Any])
 
 
 def test_the_fake_has_all_that_the_plugin_calls() -> None:
-    called = {"check", "registry", "builder", "build", "published", "read_files", "users_client", "close"}
+    called = {"prepare", "build", "published", "read_files", "users_client", "close"}
     assert methods(FakeEnvironment).keys() == called
     assert methods(FakeEnvironment).keys() <= methods(Environment).keys()
+    assert methods(FakeWorkshop).keys() == methods(LocalWorkshop).keys()
+    assert methods(RemoteWorkshop).keys() - {"functions_of"} == methods(Workshop).keys()
     assert methods(FakeContainer).keys() == methods(Container).keys()

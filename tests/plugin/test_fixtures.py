@@ -154,7 +154,7 @@ def test_registry_and_builder_are_to_be_had_without_building(project: Project) -
     project.write(test_it="def test_it(multiarch_registry, multiarch_builder): pass")
     project.path.joinpath("Dockerfile").unlink()
     project.run(BOTH).assert_outcomes(passed=1)
-    assert [call["call"] for call in project.calls()] == ["made", "check", "registry", "builder", "close"]
+    assert [call["call"] for call in project.calls()] == ["made", "check", "start", "registry", "builder", "close"]
 
 
 def test_registry_and_builder_are_checked_for_beside_a_published_image(project: Project) -> None:

@@ -24,10 +24,52 @@ def names(project: Project, *args: str) -> list[str]:
     return [line.partition("::")[2] for line in lines if "::" in line]
 
 
-def test_a_test_runs_once_per_platform_in_the_order_asked_for(project: Project) -> None:
+def test_a_test_runs_once_per_platform_the_machines_own_first(project: Project) -> None:
     project.write(test_it="def test_it(target_platform): pass")
+    project.fake_engine(conftest="import platform\nplatform.machine = lambda: 'x86_64'\n")
     asked = "--multiarch-platforms=s390x,linux/amd64,linux/arm/v7"
-    assert names(project, asked) == ["test_it[linux/s390x]", "test_it[linux/amd64]", "test_it[linux/arm/v7]"]
+    assert names(project, asked) == ["test_it[linux/amd64]", "test_it[linux/s390x]", "test_it[linux/arm/v7]"]
+    asked = "--multiarch-platforms=s390x,linux/arm/v7"
+    assert names(project, asked) == ["test_it[linux/s390x]", "test_it[linux/arm/v7]"]
+
+
+def test_what_needs_all_platforms_comes_last(project: Project) -> None:
+    project.write(
+        test_a="def test_1(multiarch_image): pass\ndef test_2(platform_image): pass\ndef test_3(): pass",
+        test_b="""
+            import pytest
+            @pytest.fixture(scope="session", autouse=True)
+            def plain(): pass
+            def test_4(multiarch_image): pass
+            def test_5(multiarch_image, platform_image): pass
+            def test_6(platform_image): pass
+        """,
+    )
+    found = names(project, BOTH)
+    assert found[0] == "test_2[linux/amd64]"
+    assert found.index("test_6[linux/arm64]") < found.index("test_1")
+    # Of a test with parameters, the session's fixture of the user's would be set up anew.
+    assert found.index("test_5[linux/amd64]") < found.index("test_6[linux/arm64]")
+    assert found[-2:] == ["test_1", "test_4"]
+
+
+def test_an_order_that_the_project_chooses_stays(project: Project) -> None:
+    project.write(test_it="def test_1(multiarch_image): pass\ndef test_2(platform_image): pass")
+    project.fake_engine(conftest="def pytest_collection_modifyitems(items): items.sort(key=lambda item: item.name)\n")
+    assert names(project, BOTH) == ["test_1", "test_2[linux/amd64]", "test_2[linux/arm64]"]
+
+
+def test_a_modules_own_fixture_keeps_its_tests_together(project: Project) -> None:
+    project.write(
+        test_a="""
+            import pytest
+            @pytest.fixture(scope="module", autouse=True)
+            def own(): pass
+            def test_1(multiarch_image): pass
+        """,
+        test_b="def test_2(platform_image): pass",
+    )
+    assert names(project, BOTH)[0] == "test_1"
 
 
 def test_all_tests_of_a_platform_run_before_those_of_the_next(project: Project) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
-from pytest_multiarch.engine import build
+from pytest_multiarch.engine import belongings, build, local_workshop
 from pytest_multiarch.engine import builder as buildx
-from pytest_multiarch.engine import environment as module
 from pytest_multiarch.engine.bases import Bases
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builder import Builder, ImageUnavailable
@@ -33,6 +32,7 @@ from pytest_multiarch.errors import (
     UsageProblem,
 )
 from pytest_multiarch.image.credentials import Credentials
+from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_registry import FakeRegistry
 from tests.unit.files.common import add_image, file, tar
@@ -40,12 +40,13 @@ from tests.unit.files.layouts import write_layout
 from tests.unit.processes import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
-    from pytest_multiarch.engine.ledger import Ledger
+    from pytest_multiarch.engine.ledger import Ledger, Owned
     from pytest_multiarch.engine.progress import Step
+    from pytest_multiarch.image.platform_image import PlatformImage
 
 T = TypeVar("T")
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
@@ -88,14 +89,17 @@ class World:
         self.nodes: object = None
         self.emulated: tuple[Platform, ...] = ()
         monkeypatch.setattr(Supports, "_look", lambda _, platform: self._look(platform))
+        self.plain_names = True
         monkeypatch.setattr(Engine, "connect", self._connect)
         monkeypatch.setattr(Engine, "at", self._at)
-        monkeypatch.setattr(module, "sweep_abandoned", self._sweep)
-        monkeypatch.setattr(module, "Watchdog", self._watchdog)
-        monkeypatch.setattr(module, "container_class", lambda: None)
-        monkeypatch.setattr(module, "start_registry", self._start_registry)
-        monkeypatch.setattr(module, "copy_bases", self._copy_bases)
-        monkeypatch.setattr(module, "close_book", self._close_book)
+        monkeypatch.setattr(belongings, "sweep_abandoned", self._sweep)
+        monkeypatch.setattr(belongings, "Watchdog", self._watchdog)
+        monkeypatch.setattr(local_workshop, "container_class", lambda: None)
+        monkeypatch.setattr(local_workshop, "start_registry", self._start_registry)
+        monkeypatch.setattr(local_workshop, "remove", self._remove)
+        monkeypatch.setattr(local_workshop, "sweep_folder", self._sweep_folder)
+        monkeypatch.setattr(local_workshop, "copy_bases", self._copy_bases)
+        monkeypatch.setattr(belongings, "close_book", self._close_book)
         monkeypatch.setattr(buildx, "create_builder", self._create_builder)
         monkeypatch.setattr(buildx, "daemon_builder", lambda book, environ: Builder("default", "docker", {}))
         monkeypatch.setattr(buildx, "existing_builder", lambda name, book, environ: Builder(name, "other", {}))
@@ -116,7 +120,12 @@ class World:
     def _engine(self, endpoint: str) -> Engine:
         facts = SimpleNamespace(store=self.store, mirrors=("https://mirror",), platform=AMD64)
         close = lambda: self.note(f"engine {endpoint} closed".replace("  ", " "))  # noqa: E731
-        return cast("Engine", SimpleNamespace(environ={}, facts=facts, endpoint=endpoint, close=close))
+
+        def pull(reference: str, *, platform: Platform, credentials: Credentials | None) -> None:
+            self.note(f"pulled {'without' if credentials is None else 'with'} credentials")
+
+        there = {"has_image": lambda reference: False, "pull": pull}
+        return cast("Engine", SimpleNamespace(environ={}, facts=facts, endpoint=endpoint, close=close, **there))
 
     def _connect(self) -> Engine:
         self.note("engine connected")
@@ -131,6 +140,10 @@ class World:
     def _sweep(self) -> list[str]:
         self.note("dead runs swept")
         return self.left_behind
+
+    def _sweep_folder(self, folder: Path) -> list[str]:
+        self.note(f"{folder.name} swept")
+        return []
 
     def _watchdog(self, folder: Path) -> Any:
         assert (folder / "owner.json").exists()
@@ -151,7 +164,15 @@ class World:
         self.nodes = options["nodes"]
         if self.builder_error is not None:
             raise self.builder_error
-        return Builder("throwaway", "docker-container", {})
+        ledger.add("volume", f"buildx_buildkit_{options['name']}0_state")
+        ledger.add("container", f"buildx_buildkit_{options['name']}0")
+        return Builder("throwaway" if self.plain_names else options["name"], "docker-container", {})
+
+    def _remove(self, engine: Engine, ledger: Ledger, entries: Sequence[Owned]) -> list[str]:
+        for owned in entries:
+            self.note(f"{owned.kind} removed")
+            ledger.strike(owned)
+        return []
 
     def _copy_bases(self, spec: BuildSpec, platforms: object, **options: Any) -> Bases:
         self.note("bases copied")
@@ -277,7 +298,7 @@ def test_a_registry_that_does_not_start_is_tried_once_and_fails_whoever_needs_it
 ) -> None:
     environment = make()
     world.registry_error = EngineError("starting the registry", "no space")
-    for call in (environment.registry, environment.registry, lambda: environment.build(spec, [AMD64])):
+    for call in (environment.registry, environment.registry, lambda: environment.build(spec, [AMD64]).platform(AMD64)):
         with pytest.raises(EngineError, match="no space"):
             call()
     assert world.count("registry started") == 1
@@ -490,10 +511,13 @@ def test_credentials_that_cannot_be_read_are_told_and_the_run_goes_on_without(
     # As `docker pull` does: the registry judges.
     (tmp_path / "docker-config").mkdir()
     (tmp_path / "docker-config" / "config.json").write_text('{"credHelpers": {"localhost:5001": "no-such-helper"}}')
-    image = make().published("localhost:5001/app:1")
-    assert image.running is image.running
+    running = make().published("localhost:5001/app:1").running
+    for digit in "ab":
+        reference = Reference.parse("localhost:5001/app@sha256:" + digit * 64)
+        running.bring(cast("PlatformImage", SimpleNamespace(reference=reference, platform=AMD64)))
     (note,) = listener.notes
     assert "no-such-helper" in note
+    assert world.count("pulled without credentials") == 2
 
 
 def test_a_published_image_is_the_same_however_it_is_written(make: Callable[..., Environment], world: World) -> None:
@@ -524,7 +548,9 @@ def test_a_layouts_first_run_brings_the_registry_and_one_platform(
     write_layout(tmp_path / "out")
     with FakeRegistry().running() as registry:
         monkeypatch.setattr(
-            module, "start_registry", lambda *_, **__: Registry(registry.host, registry.url, Credentials("u", "p"))
+            local_workshop,
+            "start_registry",
+            lambda *_, **__: Registry(registry.host, registry.url, Credentials("u", "p")),
         )
         source = make().published(f"oci-layout://{tmp_path}/out")
         images = [source.platform(platform) for platform in (AMD64, ARM64)]
@@ -604,3 +630,89 @@ def test_a_port_that_is_taken_is_told_before_the_first_test(make: Callable[..., 
         port = taken.getsockname()[1]
         with pytest.raises(UsageProblem, match=rf"binding the registry to 127\.0\.0\.1:{port}"):
             make(registry_port=port).check(builds=True, runs=True)
+
+
+def test_a_build_is_started_without_waiting_for_registry_and_builder(
+    make: Callable[..., Environment], world: World, spec: BuildSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up = threading.Event()
+
+    def start_late(*args: Any, **options: Any) -> Registry:
+        assert up.wait(20)
+        return REGISTRY
+
+    monkeypatch.setattr(local_workshop, "start_registry", start_late)
+    environment = make()
+    environment.prepare(spec, [AMD64, ARM64], warm=[], run=[])
+    wait_until(lambda: world.count("builder started") == 1)
+    assert world.builds == []
+    up.set()
+    wait_until(lambda: len(world.builds) == 2)
+
+
+def test_a_builder_goes_once_all_is_built_and_comes_again_for_whoever_asks(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    world.plain_names = False
+    going_on = threading.Event()
+
+    def build(platform: Platform, options: dict[str, Any]) -> None:
+        assert going_on.wait(20)
+
+    world.build = build
+    environment = make()
+    environment.build(spec, [AMD64])
+    environment.end_building()
+    wait_until(lambda: world.count("linux/amd64 built") == 1)
+    assert world.count("container removed") == 0
+    going_on.set()
+    wait_until(lambda: world.count("container removed") == world.count("volume removed") == 1)
+    assert world.ledger is not None
+    assert world.ledger.entries() == ()
+    again = environment.builder()
+    assert again.name == f"{world.ledger.prefix}-builder-2"
+    assert environment.builder() is again
+    assert world.count("builder started") == 2
+
+
+@pytest.mark.parametrize("choice", ["docker", "mine"])
+def test_a_builder_that_is_not_the_runs_own_stays(
+    make: Callable[..., Environment], world: World, spec: BuildSpec, choice: str
+) -> None:
+    environment = make(builder=choice)
+    environment.build(spec, [AMD64])
+    environment.end_building()
+    environment.close()
+    assert world.count("container removed") == 0
+
+
+def test_another_process_asks_the_owner_and_keeps_a_book_of_its_own(
+    make: Callable[..., Environment], world: World, spec: BuildSpec, listener: Listener
+) -> None:
+    options = EngineOptions(
+        builder="auto",
+        mirrors=(),
+        registry_image="registry:2",
+        registry_port=None,
+        buildkit_image="moby/buildkit",
+        build_timeout=60.0,
+        command_timeout=60.0,
+    )
+    workshop = local_workshop.LocalWorkshop(options, listener)
+    others = [Environment(options, listener, lambda result: None, workshop) for _ in range(2)]
+    for other in others:
+        other.prepare(spec, [AMD64], warm=[AMD64], run=[])
+        assert other.registry() is workshop.registry()
+    wait_until(lambda: len(world.builds) == 1)
+    assert world.count("registry started") == world.count("builder started") == 1
+    assert world.count("watchdog started") == 1
+    assert others[0].build(spec, [AMD64]).running is not None
+    assert world.count("watchdog started") == 2
+    assert world.count("dead runs swept") == 1  # the owner sweeps, and it alone
+    assert others[1].close() == []
+    assert world.count("book closed") == 0  # it has started nothing
+    # The first one dies: its owner closes its book, before it removes what containers may still use.
+    assert workshop.close() == []
+    swept = next(event for event in world.events if event.endswith(" swept") and event != "dead runs swept")
+    assert world.events.index(swept) < world.events.index("book closed")
+    others[0].close()

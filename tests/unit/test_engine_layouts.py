@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_multiarch.engine.layouts import copying, look_at
+from pytest_multiarch.engine.layouts import copy_platform, look_at
 from pytest_multiarch.engine.sources import PublishedImage
 from pytest_multiarch.errors import IntegrityError, NotInRegistry, UsageProblem
 from pytest_multiarch.image.index import MultiArchImage
@@ -19,14 +19,11 @@ from tests.unit.files.layouts import write_layout
 from tests.unit.registry.common import ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_multiarch.engine.running import Running
-    from pytest_multiarch.image.platform_image import PlatformImage
-    from pytest_multiarch.image.reference import Reference
 
-T = TypeVar("T")
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 
 
@@ -49,26 +46,12 @@ def layout(tmp_path: Path) -> Iterator[LayoutClient]:
         yield client
 
 
-class Once:
-    """Call each function once for its name."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def __call__(self, name: str, call: Callable[[], T]) -> T:
-        self.names.append(name)
-        return call()
-
-
 def test_one_platform_is_copied_by_its_digest(
     registry: FakeRegistry, target: RegistryClient, layout: LayoutClient
 ) -> None:
-    once = Once()
-    find: Callable[[PlatformImage], Reference] = copying(layout, target, ref(registry, "layout-0"), once)
     image = MultiArchImage.load(layout, layout.reference).for_platform(ARM64)
-    found = find(image)
+    found = copy_platform(layout, image.reference, ARM64, target, ref(registry, "layout-0"))
     assert str(found) == f"{registry.host}/layout-0@{image.digest}"
-    assert once.names == [f"copy of {layout.reference}@{image.digest}"]
     copy = MultiArchImage.load(target, found).for_platform(ARM64)
     assert copy.digest == image.digest
     assert copy.files.read_text("which") == "linux/arm64"
@@ -83,7 +66,7 @@ def test_a_layout_that_is_damaged_is_told_when_it_is_copied(
     blob = tmp_path / "out" / "blobs" / image.layers[0].digest.replace(":", "/")
     blob.write_bytes(b"x" * blob.stat().st_size)
     with pytest.raises(IntegrityError, match="layout is damaged"):
-        copying(layout, target, ref(registry, "layout-0"), Once())(image)
+        copy_platform(layout, image.reference, ARM64, target, ref(registry, "layout-0"))
     assert registry.asked("PUT", "/manifests/") == []
 
 

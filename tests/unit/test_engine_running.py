@@ -12,6 +12,7 @@ import pytest
 
 from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.ledger import Ledger, Owned
+from pytest_multiarch.engine.pulls import Pulls
 from pytest_multiarch.engine.running import Running
 from pytest_multiarch.errors import EngineError
 from pytest_multiarch.image.credentials import Credentials
@@ -20,7 +21,7 @@ from pytest_multiarch.platforms import Platform
 from tests.unit.fake_engine_api import Answer, FakeEngineApi, Hijack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_multiarch.image.platform_image import PlatformImage
@@ -85,11 +86,19 @@ def results() -> list[CommandResult]:
     return []
 
 
+def fetching(engine: Engine, ledger: Ledger, node: Engine | None = None) -> Callable[[str, Platform], None]:
+    """Return what brings images to the daemons: to ``node`` those for arm64."""
+    pulls = Pulls(
+        lambda platform: node if node is not None and platform == ARM64 else engine,
+        lambda: ledger,
+        lambda host: Credentials("me", "p") if host == "localhost:5001" else None,
+    )
+    return pulls.fetch
+
+
 @pytest.fixture
 def running(engine: Engine, ledger: Ledger, results: list[CommandResult]) -> Running:
-    return Running(
-        lambda platform: engine, ledger, credentials=Credentials("me", "p"), limit=20, on_result=results.append
-    )
+    return Running(lambda platform: engine, ledger, fetch=fetching(engine, ledger), limit=20, on_result=results.append)
 
 
 def image(platform: Platform) -> PlatformImage:
@@ -111,7 +120,12 @@ def test_an_image_is_pulled_and_run_from_where_it_was_brought(engine: Engine, le
         return brought
 
     running = Running(
-        lambda platform: engine, ledger, credentials=None, limit=20, on_result=lambda result: None, find=find
+        lambda platform: engine,
+        ledger,
+        fetch=fetching(engine, ledger),
+        limit=20,
+        on_result=lambda result: None,
+        find=find,
     )
     wanted = image(ARM64)
     running.run(wanted, ["echo"])
@@ -222,7 +236,7 @@ def test_each_platform_runs_on_its_own_daemon(
         running = Running(
             lambda platform: there if platform == ARM64 else engine,
             ledger,
-            credentials=None,
+            fetch=fetching(engine, ledger, there),
             limit=20,
             on_result=results.append,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_multiarch.engine.build import BuiltPlatform
+from pytest_multiarch.engine.builds import Build
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.errors import BuildError, NotInRegistry, PlatformMissing
 from pytest_multiarch.image.layers import LayerStore
@@ -59,8 +60,9 @@ class Building:
         self.builds: dict[Platform, Future[BuiltPlatform]] = {AMD64: Future(), ARM64: Future()}
         self.running = FakeRunning()
         reference = Reference.parse(f"{registry.host}/app:latest")
+        build = Build("app:latest", self.builds, lambda: (client, reference))
         self.image = BuiltImage(
-            client, reference, cast("Running", self.running), self.builds, lambda future: future.result(10), layers
+            lambda: (client, reference), build.platform, build.index, lambda: cast("Running", self.running), layers
         )
 
     def push(self, platform: Platform, *, attested: bool = False, says: str = "") -> str:

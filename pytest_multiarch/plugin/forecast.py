@@ -1,0 +1,65 @@
+"""What the collected tests will ask for, as far as it can be seen before the first of them runs. Looks at items only."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_multiarch.errors import InvalidPlatform
+from pytest_multiarch.plugin.selection import builds_something_else, given_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from pytest_multiarch.platforms import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Say what is to be started before it is asked for.
+
+    ``image`` is whether the image that the options name or build is used, ``more`` whether something is built that only a
+    test can say. Of the platforms, ``warm`` use their warm container, ``run`` fresh ones.
+    """
+
+    image: bool
+    more: bool
+    warm: tuple[Platform, ...]
+    run: tuple[Platform, ...]
+
+
+def forecast(items: Sequence[pytest.Item]) -> Forecast:
+    """Return what these tests will ask for, in the order in which they will."""
+    image = more = False
+    warm: dict[Platform, None] = {}
+    run: dict[Platform, None] = {}
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        more = more or "multiarch_builder" in names or "multiarch_image_factory" in names
+        if "_multiarch_source" not in names:
+            continue
+        if builds_something_else(item):
+            more = True
+            continue
+        image = True
+        platform = _platform_of(item)
+        if platform is not None:
+            if "platform_container" in names:
+                warm[platform] = None
+            if "fresh_container" in names:
+                run[platform] = None
+    return Forecast(image, more, tuple(warm), tuple(run))
+
+
+def _platform_of(item: pytest.Item) -> Platform | None:
+    from pytest_multiarch.platforms import Platform
+
+    given = given_platform(item)
+    if given is None or isinstance(given, Platform):
+        return given
+    with suppress(InvalidPlatform):
+        return Platform.parse(str(given))
+    return None

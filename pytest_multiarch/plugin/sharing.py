@@ -1,0 +1,169 @@
+"""Under pytest-xdist: the controller owns what is made once, its workers ask it for that, and it speaks for all of them."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from pytest_multiarch.engine.remote import Line, RemoteWorkshop, Server
+from pytest_multiarch.errors import MultiArchError, UsageProblem
+from pytest_multiarch.plugin.progress import Announcements
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from concurrent.futures import Future
+
+    from pytest_multiarch.engine.local_workshop import LocalWorkshop
+    from pytest_multiarch.plugin.state import State
+
+T = TypeVar("T")
+_INPUT = "multiarch"
+
+
+class Controller:
+    """Own the workshop, which is made at a worker's first request; registered as a plugin in the controller."""
+
+    def __init__(self, config: pytest.Config, state: State) -> None:
+        self._state = state
+        self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+        if config.getoption("verbose", 0) < 0:
+            self._reporter = None
+        self._workshop: LocalWorkshop | None = None
+        self._problem: UsageProblem | None = None
+        self._checked: dict[tuple[object, ...], UsageProblem | None] = {}
+        self._told: dict[str, str] = {}
+        self._said: set[str] = set()
+        self._nodes: list[Any] = []
+        self._lock = threading.Lock()
+        self._checking = threading.Lock()
+        self._terminal = threading.RLock()
+        calls = RemoteWorkshop.functions_of(self._made)
+        self._server = Server(
+            {**calls, "check": self._check, "refuse": self._refuse, "say": self.say, "told": self.told_at}
+        )
+
+    def introduce(self, node: Any) -> None:
+        """Tell a worker on this machine how to ask: through its own pipe, so that nobody else learns the key."""
+        self._nodes.append(node)
+        if node.gateway.spec.popen:
+            node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key)
+
+    def say(self, text: str) -> None:
+        """Write a line that workers have to say, once."""
+        with self._lock:
+            if text in self._said:
+                return
+            self._said.add(text)
+        self._write(f"multiarch: {text}")
+
+    def told_at(self, text: str, nodeid: str) -> str:
+        """Return which test tells an error in full: the first that asks."""
+        with self._lock:
+            return self._told.setdefault(text, nodeid)
+
+    def close(self) -> list[str]:
+        """Take no more requests, remove all that was started, and return what could not be removed."""
+        self._server.close()
+        with self._lock:
+            workshop, self._workshop = self._workshop, None
+        return workshop.close() if workshop is not None else []
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """End the run where a worker has found that it cannot be made."""
+        if self._problem is not None:
+            for node in self._nodes:
+                node.shutdown()  # else they are waited for, for as long as they may take to notice
+            raise pytest.UsageError(str(self._problem))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logstart(self) -> Generator[None, None, None]:
+        """Keep other threads' lines out of the middle of what is written."""
+        with self._terminal:
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self) -> Generator[None, None, None]:
+        """Keep other threads' lines out of the middle of what is written."""
+        with self._terminal:
+            return (yield)
+
+    def _made(self) -> LocalWorkshop:
+        with self._lock:
+            if self._workshop is None:
+                from pytest_multiarch.engine import local_workshop
+
+                self._workshop = local_workshop.LocalWorkshop(self._state.settings.engine, Announcements(self._write))
+            return self._workshop
+
+    def _check(self, **wanted: Any) -> None:
+        """Look for what a run needs, once for all workers, and let the run end where it is not there."""
+        with self._checking:
+            key = tuple(sorted(wanted.items()))
+            if key not in self._checked:
+                self._checked[key] = None
+                try:
+                    self._made().check(**wanted)
+                except UsageProblem as error:
+                    self._checked[key] = error
+            problem = self._checked[key]
+        if problem is not None:
+            raise problem
+
+    def _refuse(self, problem: UsageProblem) -> None:
+        self._problem = self._problem or problem
+
+    def _write(self, line: str) -> None:
+        if self._reporter is None:
+            return
+        with self._terminal:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(line)
+            self._reporter.write("", flush=True)
+
+
+class Worker:
+    """Ask the controller. Implements the engine's `Listener` for a process that has no terminal."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self.workshop = RemoteWorkshop(line)
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Worker | None:
+        """Return what asks the controller, None where this process is no worker of one on this machine."""
+        given = getattr(config, "workerinput", {}).get(_INPUT)
+        return cls(Line(*given)) if given is not None else None
+
+    def build_started(self, platform: object) -> None:
+        """Hear nothing: no builds go on here."""
+
+    def build_step(self, platform: object, step: object) -> None:
+        """Hear nothing: no builds go on here."""
+
+    def build_ended(self, platform: object, seconds: float, *, failed: bool) -> None:
+        """Hear nothing: no builds go on here."""
+
+    def note(self, text: str) -> None:
+        """Let the controller write a line, once for all workers."""
+        with suppress(MultiArchError):  # it is gone, and the run with it
+            self._line.call("say", text)
+
+    def wait(self, future: Future[T], what: str = "") -> T:
+        """Return the future's result."""
+        return future.result()
+
+    def refuse(self, problem: UsageProblem) -> None:
+        """Let the controller end the run."""
+        with suppress(MultiArchError):
+            self._line.call("refuse", problem)
+
+    def told_at(self, text: str, nodeid: str) -> str:
+        """Return which test of all workers tells an error in full."""
+        try:
+            return str(self._line.call("told", text, nodeid))
+        except MultiArchError:
+            return nodeid
