@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pytest_multiarch.engine.crashes import Judge
 from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.ledger import Ledger, Owned
 from pytest_multiarch.engine.pulls import Pulls
 from pytest_multiarch.engine.running import Running
-from pytest_multiarch.errors import EngineError
+from pytest_multiarch.engine.support import Support
+from pytest_multiarch.errors import EmulatorCrash, EngineError, PlatformUnavailable
 from pytest_multiarch.image.credentials import Credentials
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.platforms import Platform
@@ -248,3 +250,63 @@ def test_each_platform_runs_on_its_own_daemon(
     assert [one.query["platform"] for one in daemon.asked("POST", "/containers/create")] == [["linux/amd64"]]
     assert [one.query["platform"] for one in node.asked("POST", "/containers/create")] == [["linux/arm64"]]
     assert Owned("image", name_of(image(ARM64)), node.url) in ledger.entries()
+
+
+@pytest.fixture
+def judged(engine: Engine, ledger: Ledger, results: list[CommandResult]) -> Callable[[Support], Running]:
+    def make(support: Support) -> Running:
+        def judge(platform: Platform) -> Judge:
+            support.check()
+            return Judge(support, 5)
+
+        return Running(lambda _: engine, ledger, credentials=None, limit=20, on_result=results.append, judge=judge)
+
+    return make
+
+
+def test_what_does_not_run_is_told_before_anything_is_pulled(
+    judged: Callable[[Support], Running], daemon: Daemon
+) -> None:
+    running = judged(Support(ARM64, "unavailable", reason="nobody emulates it"))
+    with pytest.raises(PlatformUnavailable, match="running linux/arm64 here: nobody emulates it"):
+        running.run(image(ARM64))
+    with pytest.raises(PlatformUnavailable):
+        running.warm_container(image(ARM64))
+    with pytest.raises(PlatformUnavailable), running.fresh_container(image(ARM64)):
+        pass
+    assert daemon.asked("POST") == []
+
+
+@pytest.mark.parametrize(
+    ("support", "init"), [(Support(ARM64, "emulated", "qemu-aarch64"), True), (Support(ARM64, "native"), None)]
+)
+def test_only_under_emulation_a_fresh_container_has_dockers_init(
+    judged: Callable[[Support], Running], daemon: Daemon, support: Support, init: bool | None
+) -> None:
+    assert judged(support).run(image(ARM64)).how == support.how
+    (asked,) = daemon.asked("POST", "/containers/create")
+    assert (asked.body.get("HostConfig") or {}).get("Init") is init
+
+
+def test_a_crash_that_comes_back_is_no_result(
+    judged: Callable[[Support], Running], daemon: Daemon, results: list[CommandResult]
+) -> None:
+    daemon.on("POST", "/containers/[^/]+/wait", Answer(json={"StatusCode": 139}))
+    running = judged(Support(ARM64, "emulated", "qemu-aarch64"))
+    with pytest.raises(EmulatorCrash, match="exit code 139, which is SIGSEGV"):
+        running.run(image(ARM64))
+    assert len(daemon.asked("POST", "/containers/create")) == len(daemon.deleted) == 2
+    assert results == []
+    assert running.run(image(ARM64), emulator_crash="return").exit_code == 139
+
+
+def test_a_crash_in_a_warm_container_is_tried_again_in_the_same_one(
+    judged: Callable[[Support], Running], daemon: Daemon, results: list[CommandResult]
+) -> None:
+    daemon.on("POST", "/containers/[^/]+/exec", Answer(201, json={"Id": "e1"}))
+    daemon.on("POST", "/exec/e1/start", Hijack(lambda: iter([(1, b"word")])))
+    daemon.on("GET", "/exec/e1/json", Answer(json={"ExitCode": 134}), Answer(json={"ExitCode": 0}))
+    container = judged(Support(ARM64, "emulated", "qemu-aarch64")).warm_container(image(ARM64))
+    assert container.exec(["app"]).exit_code == 0
+    assert [one.exit_code for one in results] == [0]
+    assert len(daemon.asked("POST", "/exec/e1/start")) == 2
