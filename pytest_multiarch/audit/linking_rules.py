@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_multiarch.audit.rule import PlatformRule
+from pytest_multiarch.errors import FileProblem
 from pytest_multiarch.image.elf import ElfType
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pytest_multiarch.audit.finding import Finding
     from pytest_multiarch.audit.survey import ElfEntry
     from pytest_multiarch.audit.views import PlatformView
+
+
+_Key: TypeAlias = tuple[str, int, int, str]
 
 
 class InterpreterMissingRule(PlatformRule):
@@ -98,21 +102,21 @@ def _programs(view: PlatformView) -> Iterator[ElfEntry]:
             yield one
 
 
-def _libraries(view: PlatformView) -> Mapping[str, list[ElfEntry]]:
-    """Return the image's libraries by the names that they can be asked for: of the file, and of links to it."""
-    found: dict[str, list[ElfEntry]] = defaultdict(list)
+def _libraries(view: PlatformView) -> Mapping[_Key, ElfEntry]:
+    """Return the image's libraries by the names that they can be asked for, of the file and of links to it, and machine."""
     by_path = {one.path: one for one in view.elf_files if one.elf.type is ElfType.DYN}
-    for one in by_path.values():
-        found[one.entry.name].append(one)
+    found = {_key(one.entry.name, one): one for one in reversed(by_path.values())}
     for entry in view.entries:
-        if entry.is_symlink and view.files.is_file(entry.path):
+        if not entry.is_symlink:
+            continue
+        with suppress(FileProblem):  # a link that leads nowhere
             target = by_path.get(view.files.stat(entry.path).path)
             if target is not None:
-                found[entry.name].append(target)
+                found.setdefault(_key(entry.name, target), target)
     return found
 
 
-def _missing(program: ElfEntry, libraries: Mapping[str, list[ElfEntry]]) -> Iterator[tuple[str, ElfEntry]]:
+def _missing(program: ElfEntry, libraries: Mapping[_Key, ElfEntry]) -> Iterator[tuple[str, ElfEntry]]:
     """Yield what a program, and the libraries that it loads, need in vain, with who asks; each name once."""
     seen = {program.elf.interpreter.rpartition("/")[2]}
     waiting = [program]
@@ -123,19 +127,16 @@ def _missing(program: ElfEntry, libraries: Mapping[str, list[ElfEntry]]) -> Iter
             if name in seen:
                 continue
             seen.add(name)
-            fitting = [one for one in libraries.get(name, ()) if _same_machine(one, program)]
-            if fitting:
-                waiting.append(fitting[0])
+            library = libraries.get(_key(name, program))
+            if library is not None:
+                waiting.append(library)
             elif not _is_the_kernels(name):
                 yield name, asking
 
 
-def _same_machine(one: ElfEntry, other: ElfEntry) -> bool:
-    def kind(entry: ElfEntry) -> tuple[int, int, str]:
-        # x32 code has 32 bits on x86-64 and its own libraries; class and machine together tell it.
-        return entry.elf.machine, entry.elf.bits, entry.elf.byte_order
-
-    return kind(one) == kind(other)
+def _key(name: str, one: ElfEntry) -> _Key:
+    # x32 code has 32 bits on x86-64 and its own libraries; class and machine together tell it.
+    return name, one.elf.machine, one.elf.bits, one.elf.byte_order
 
 
 def _is_the_kernels(name: str) -> bool:
