@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_multiarch.audit import Finding, assert_no_findings
     from pytest_multiarch.engine.container import Container
+    from pytest_multiarch.engine.mounts import Mount
+    from pytest_multiarch.engine.services import Service
     from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.engine.waiting import Healthy, HttpAnswers, LogLine, PortOpen
     from pytest_multiarch.errors import CpuLevelMissing, EmulatorCrash, MultiArchError, PlatformUnavailable
     from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom, Statement
     from pytest_multiarch.image.entries import FileEntry
@@ -31,14 +34,20 @@ __all__ = [
     "FileEntry",
     "FileKind",
     "Finding",
+    "Healthy",
+    "HttpAnswers",
     "ImageFiles",
+    "LogLine",
+    "Mount",
     "MultiArchError",
     "MultiArchImage",
     "Platform",
     "PlatformImage",
     "PlatformUnavailable",
+    "PortOpen",
     "Provenance",
     "Sbom",
+    "Service",
     "Statement",
     "assert_no_findings",
 ]
@@ -53,14 +62,20 @@ _HOMES = {
     "FileEntry": "image.entries",
     "FileKind": "image.members",
     "Finding": "audit",
+    "Healthy": "engine.waiting",
+    "HttpAnswers": "engine.waiting",
     "ImageFiles": "image.filesystem",
+    "LogLine": "engine.waiting",
+    "Mount": "engine.mounts",
     "MultiArchError": "errors",
     "MultiArchImage": "image.index",
     "Platform": "platforms",
     "PlatformImage": "image.platform_image",
     "PlatformUnavailable": "errors",
+    "PortOpen": "engine.waiting",
     "Provenance": "image.attestations",
     "Sbom": "image.attestations",
+    "Service": "engine.services",
     "Statement": "image.attestations",
     "assert_no_findings": "audit",
 }

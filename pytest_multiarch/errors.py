@@ -133,3 +133,7 @@ class CpuLevelMissing(MultiArchError):
 
 class EmulatorsMissing(UsageProblem):
     """Report that the emulators that the user asked for could not be registered."""
+
+
+class OutputTooLarge(MultiArchError):
+    """Report a command that was stopped because it wrote more than is kept; ``detail`` shows its output in short."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_multiarch.outputs import Output
     from pytest_multiarch.platforms import Platform
 
 _LINE = 100
+_SHOWN = 20_000
+"""Bytes of one output that a report shows."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -17,35 +20,45 @@ class CommandResult:
     """Hold what a command left behind.
 
     ``args`` is the command as it was asked for, empty for the image's own; ``duration`` is in seconds; ``how`` says
-    what executed it: ``native``, or ``emulated by …``. Output is kept as the bytes that came: ``stdout`` and ``stderr``
-    read them as UTF-8.
+    what executed it: ``native``, or ``emulated by …``. Output is kept as the bytes that came, a large one in a temporary
+    file: ``out`` and ``err`` read it piece by piece, ``stdout`` and ``stderr`` whole and as UTF-8.
     """
 
     args: tuple[str, ...]
     exit_code: int
-    stdout_bytes: bytes
-    stderr_bytes: bytes
+    out: Output
+    err: Output
     duration: float
     platform: Platform
     how: str = field(default="")
 
     @property
+    def stdout_bytes(self) -> bytes:
+        """Return the output as it came."""
+        return self.out.whole()
+
+    @property
+    def stderr_bytes(self) -> bytes:
+        """Return the error output as it came."""
+        return self.err.whole()
+
+    @property
     def stdout(self) -> str:
         """Return the output as text; bytes that are not UTF-8 become U+FFFD."""
-        return self.stdout_bytes.decode("utf-8", errors="replace")
+        return self.out.text()
 
     @property
     def stderr(self) -> str:
         """Return the error output as text; bytes that are not UTF-8 become U+FFFD."""
-        return self.stderr_bytes.decode("utf-8", errors="replace")
+        return self.err.text()
 
     def __repr__(self) -> str:
         """Return one line: enough for an assertion's message."""
         command = _shortened(shlex.join(self.args)) if self.args else "the image's command"
-        return f"<{command} on {self.platform}: exit {self.exit_code}, stdout {_shortened(repr(self.stdout))}>"
+        return f"<{command} on {self.platform}: exit {self.exit_code}, stdout {_shortened(repr(self.out.shown(4 * _LINE)))}>"
 
     def describe(self) -> str:
-        """Return command, place, exit code, duration and both outputs on several lines, for a failure report."""
+        """Return command, place, exit code, duration and both outputs, long ones in short, on several lines for a report."""
         command = shlex.join(self.args) if self.args else "the image's command"
         place = f"{self.platform} ({self.how})" if self.how else str(self.platform)
         return "\n".join(
@@ -53,8 +66,8 @@ class CommandResult:
                 f"command: {command}",
                 f"platform: {place}",
                 f"exit code: {self.exit_code} after {self.duration:.2f} s",
-                *_section("stdout", self.stdout),
-                *_section("stderr", self.stderr),
+                *_section("stdout", self.out.shown(_SHOWN)),
+                *_section("stderr", self.err.shown(_SHOWN)),
             ]
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from pytest_multiarch.errors import CommandTimeout, CpuLevelMissing, EmulatorCrash, EngineError
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_multiarch.engine.support import Support
+    from pytest_multiarch.outputs import Output
     from pytest_multiarch.results import CommandResult
 
+T = TypeVar("T")
 OnCrash = Literal["raise", "return"]
 
 #: 128 and SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV.
@@ -38,7 +40,7 @@ _SIGNS: Final = re.compile(
     re.MULTILINE,
 )
 _CPU_LEVEL: Final = re.compile(r"^Fatal glibc error: CPU does not support (\S+)$", re.MULTILINE)
-_LOOKED_AT: Final = 20_000  # characters of an output's end
+_LOOKED_AT: Final = 20_000  # bytes of an output's end
 
 
 def crash_sign(result: CommandResult) -> str:
@@ -49,8 +51,8 @@ def crash_sign(result: CommandResult) -> str:
     """
     if result.exit_code == 0:
         return ""
-    for text in (result.stderr, result.stdout):
-        found = _SIGNS.findall(text[-_LOOKED_AT:])
+    for output in (result.err, result.out):
+        found = _SIGNS.findall(_end_of(output))
         if found:
             return str(found[-1])[:200]
     if result.exit_code in _FATAL:
@@ -103,24 +105,29 @@ class Judge:
             raise CommandTimeout(error.tried, found, error.hint, error.detail) from None
 
 
-def with_init(once: Callable[..., CommandResult], judge: Judge) -> CommandResult:
+def with_init(once: Callable[[bool], T], judge: Judge) -> T:
     """Run in a fresh container: under emulation with docker's own init as the first process, where the daemon has it.
 
     As the first process itself, what QEMU ends by a signal never ends: it has the kernel send the signal, and the kernel
     sends a container's first process none.
     """
     if not judge.support.is_emulated:
-        return once(init=False)
+        return once(False)
     try:
-        return once(init=True)
+        return once(True)
     except EngineError as error:
         if "docker-init" not in error.found:
             raise
-        return once(init=False)
+        return once(False)
+
+
+def _end_of(output: Output) -> str:
+    start = max(0, output.size - _LOOKED_AT)
+    return output.read_at(start, _LOOKED_AT).decode("utf-8", errors="replace")
 
 
 def _check_cpu_level(result: CommandResult, support: Support) -> None:
-    level = _CPU_LEVEL.search(result.stderr[-_LOOKED_AT:]) if result.exit_code == 127 else None
+    level = _CPU_LEVEL.search(_end_of(result.err)) if result.exit_code == 127 else None
     if level is None:
         return
     processor = (

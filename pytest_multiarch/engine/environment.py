@@ -16,6 +16,7 @@ from pytest_multiarch.engine.belongings import Belongings
 from pytest_multiarch.engine.local_workshop import LocalWorkshop
 from pytest_multiarch.engine.progress import BuildListener
 from pytest_multiarch.engine.running import Running, as_read
+from pytest_multiarch.engine.services import ServiceBook
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.errors import MultiArchError
 from pytest_multiarch.image.layout import LayoutLocation
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.emulation import Supports
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.registry import Registry
+    from pytest_multiarch.engine.services import ServiceLog
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.engine.workshop import Workshop
@@ -70,6 +72,7 @@ class Environment:
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="multiarch")
         self._images: dict[tuple[object, ...], ImageSource] = {}
         self._client: RegistryClient | None = None
+        self._services = ServiceBook()
         self._own = LocalWorkshop(options, listener) if workshop is None else None
         self._workshop: Workshop
         if workshop is None:
@@ -171,6 +174,10 @@ class Environment:
         what = f"{image.platform}: reading {len(image.layers)} layers, {size:.1f} MB"
         return self._listener.wait(self._pool.submit(lambda: image.files), what)
 
+    def service_logs(self, since: float) -> tuple[ServiceLog, ...]:
+        """Return the ends of the logs of services that run, or have ended since a moment of ``time.monotonic()``."""
+        return self._services.logs(since)
+
     def users_client(self) -> RegistryClient:
         """Return the client that reads registries with the user's credentials and mirrors."""
         return self._belongings.readers.users()
@@ -224,4 +231,5 @@ class Environment:
             on_result=self._on_result,
             find=find,
             judge=self.supports.judge,
+            services=self._services,
         )

@@ -1,29 +1,37 @@
-"""What runs of an image: pulled once by its manifest's digest, one warm container per platform, fresh ones on request."""
+"""What runs of an image, pulled once by its manifest's digest: one warm container per platform, fresh ones, services."""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_multiarch.engine.cleanup import remove
-from pytest_multiarch.engine.container import run_once, start_container
+from pytest_multiarch.engine.container import Container
 from pytest_multiarch.engine.crashes import Judge, with_init
+from pytest_multiarch.engine.launch import ImageGone, Subject, keep_up, run_once
 from pytest_multiarch.engine.ledger import Owned
+from pytest_multiarch.engine.request import RunRequest
+from pytest_multiarch.engine.services import ServiceBook, start_service
 from pytest_multiarch.engine.support import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pytest_multiarch.engine.container import Container
     from pytest_multiarch.engine.crashes import OnCrash
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.ledger import Ledger
+    from pytest_multiarch.engine.mounts import Mounts
+    from pytest_multiarch.engine.services import Service
+    from pytest_multiarch.engine.waiting import WaitFor
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
+
+T = TypeVar("T")
 
 
 def as_read(image: PlatformImage) -> Reference:
@@ -56,6 +64,7 @@ class Running:
         on_result: Callable[[CommandResult], None],
         find: Callable[[PlatformImage], Reference] = as_read,
         judge: Callable[[Platform], Judge] = as_native,
+        services: ServiceBook | None = None,
     ) -> None:
         self._judge = judge
         self._engine_for = engine_for
@@ -64,8 +73,9 @@ class Running:
         self._fetch = fetch
         self._limit = limit
         self._on_result = on_result
+        self._services = services if services is not None else ServiceBook()
         self._lock = threading.RLock()
-        self._fetched: set[str] = set()
+        self._fetched: dict[str, str] = {}
         self._warm: dict[str, Container] = {}
         self._starting: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
@@ -77,33 +87,95 @@ class Running:
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         workdir: str | None = None,
+        stdin: str | bytes | None = None,
+        mounts: Mounts = (),
+        network: str | None = None,
         entrypoint: Sequence[str] | None = None,
         timeout: float | None = None,
         emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
         """Run the image in a fresh container and return the result; ``timeout`` is in seconds."""
         judge = self._judge(image.platform)
-        engine, reference = self.bring(image)
+        request = RunRequest.of(
+            args,
+            env=env,
+            user=user,
+            workdir=workdir,
+            stdin=stdin,
+            mounts=mounts,
+            network=network,
+            entrypoint=entrypoint,
+        )
+        limit = judge.limit(self._limit if timeout is None else timeout)
 
-        def once(*, init: bool) -> CommandResult:
-            return run_once(
-                engine,
-                self._ledger,
-                reference,
-                image.platform,
-                args,
-                name=self._ledger.new_name("run"),
-                env=env,
-                user=user,
-                workdir=workdir,
-                entrypoint=entrypoint,
-                limit=judge.limit(self._limit if timeout is None else timeout),
-                init=init,
+        def once(init: bool) -> CommandResult:
+            asked = replace(request, init=init)
+            return self._with(
+                image, lambda subject: run_once(subject, asked, name=self._ledger.new_name("run"), limit=limit)
             )
 
         result = judge.attempt(lambda: with_init(once, judge), emulator_crash)
         self._on_result(result)
         return result
+
+    @contextmanager
+    def start(
+        self,
+        image: PlatformImage,
+        args: Sequence[str] | None = None,
+        *,
+        ports: Sequence[int | str] = (),
+        wait_for: WaitFor | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        mounts: Mounts = (),
+        network: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Service]:
+        """Give the image's own program running, once it is ready; it is removed at the end of the block.
+
+        ``timeout`` is in seconds, until it is ready.
+        """
+        judge = self._judge(image.platform)
+        request = RunRequest.of(
+            args,
+            env=env,
+            user=user,
+            workdir=workdir,
+            mounts=mounts,
+            network=network,
+            entrypoint=entrypoint,
+            ports=ports,
+        )
+        name = self._ledger.new_name("service")
+        ready_limit = judge.limit(self._limit if timeout is None else timeout)
+
+        def start(init: bool) -> Service:
+            return self._with(
+                image,
+                lambda subject: start_service(
+                    subject,
+                    replace(request, init=init),
+                    name=name,
+                    wait_for=wait_for,
+                    limit=self._limit,
+                    ready_limit=ready_limit,
+                    on_result=self._on_result,
+                    judge=judge,
+                ),
+            )
+
+        try:
+            service = with_init(start, judge)
+            self._services.add(service)
+            try:
+                yield service
+            finally:
+                self._services.end(service)
+        finally:
+            self._remove(image, name)
 
     def warm_container(self, image: PlatformImage) -> Container:
         """Return the one container of this image that stays up until the run ends."""
@@ -111,39 +183,48 @@ class Running:
             own = self._starting[image.digest]
         with own:  # one image's, so that a slow platform does not hold up the others
             if image.digest not in self._warm:
-                self._warm[image.digest] = self._start(image, "warm")
+                self._warm[image.digest] = self._keep_up(image, self._ledger.new_name("warm"))
             return self._warm[image.digest]
 
     @contextmanager
     def fresh_container(self, image: PlatformImage) -> Iterator[Container]:
         """Give a container of the caller's own, removed at the end of the block."""
-        container = self._start(image, "fresh")
+        name = self._ledger.new_name("fresh")
         try:
-            yield container
+            yield self._keep_up(image, name)
         finally:
-            engine = self._engine_for(image.platform)
-            remove(engine, self._ledger, [Owned("container", container.name, engine.endpoint)])
+            self._remove(image, name)
 
-    def _start(self, image: PlatformImage, what: str) -> Container:
+    def _keep_up(self, image: PlatformImage, name: str) -> Container:
         judge = self._judge(image.platform)
-        engine, reference = self.bring(image)
-        return start_container(
-            engine,
-            self._ledger,
-            reference,
-            image.platform,
-            name=self._ledger.new_name(what),
-            limit=self._limit,
-            on_result=self._on_result,
-            judge=judge,
-        )
+        self._with(image, lambda subject: keep_up(subject, name))
+        return Container(self._engine_for(image.platform), name, image.platform, self._limit, self._on_result, judge)
 
-    def bring(self, image: PlatformImage) -> tuple[Engine, str]:
-        """Return the daemon that runs this image's platform, once it has the image, and what it calls the image."""
+    def _remove(self, image: PlatformImage, name: str) -> None:
+        # What cannot be removed now stays in the book, and is tried again at the run's end.
         engine = self._engine_for(image.platform)
-        reference = str(self._find(image))
-        # Somebody may have removed it since: on the classic store, removing a tag takes the digests along.
-        if reference not in self._fetched or not engine.has_image(reference):
+        remove(engine, self._ledger, [Owned("container", name, engine.endpoint)])
+
+    def bring(self, image: PlatformImage) -> None:
+        """Let the daemon that runs this image's platform have the image."""
+        self._subject(image)
+
+    def _with(self, image: PlatformImage, act: Callable[[Subject], T]) -> T:
+        """Do something with an image that the daemon has; once more where somebody has removed it in the meantime.
+
+        Asked of the daemon each time, that would cost more than most of its answers.
+        """
+        try:
+            return act(self._subject(image))
+        except ImageGone:
+            self._fetched.pop(image.digest, None)
+            return act(self._subject(image))
+
+    def _subject(self, image: PlatformImage) -> Subject:
+        """Return an image and the daemon that runs its platform, once it has the image, and what it calls the image."""
+        reference = self._fetched.get(image.digest)
+        if reference is None:
+            reference = str(self._find(image))
             self._fetch(reference, image.platform)
-            self._fetched.add(reference)
-        return engine, reference
+            self._fetched[image.digest] = reference
+        return Subject(self._engine_for(image.platform), self._ledger, image, reference)

@@ -10,9 +10,11 @@ from pytest_multiarch.image.index import MultiArchImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from pytest_multiarch.engine.build import BuiltPlatform
     from pytest_multiarch.engine.running import Running
+    from pytest_multiarch.engine.services import Service
     from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.platform_image import PlatformImage, Runner
     from pytest_multiarch.image.reference import Reference
@@ -62,6 +64,11 @@ class _Late:
 
     def run(self, image: PlatformImage, args: Sequence[str] | None, **options: Any) -> CommandResult:
         return self._source.running.run(image, args, **options)
+
+    def start(
+        self, image: PlatformImage, args: Sequence[str] | None, **options: Any
+    ) -> AbstractContextManager[Service]:
+        return self._source.running.start(image, args, **options)
 
 
 def never() -> NoReturn:

@@ -16,8 +16,12 @@ from pytest_multiarch.oci import ImageConfig, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from pytest_multiarch.audit.finding import Finding
+    from pytest_multiarch.engine.mounts import Mounts
+    from pytest_multiarch.engine.services import Service
+    from pytest_multiarch.engine.waiting import WaitFor
     from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.layers import LayerStore
@@ -39,11 +43,32 @@ class Runner(Protocol):
         env: Mapping[str, str] | None,
         user: str | None,
         workdir: str | None,
+        stdin: str | bytes | None,
+        mounts: Mounts,
+        network: str | None,
         entrypoint: Sequence[str] | None,
         timeout: float | None,
         emulator_crash: Literal["raise", "return"],
     ) -> CommandResult:
         """Run a command in a fresh container of an image; None is the image's own command."""
+        ...
+
+    def start(
+        self,
+        image: PlatformImage,
+        args: Sequence[str] | None,
+        *,
+        ports: Sequence[int | str],
+        wait_for: WaitFor | None,
+        env: Mapping[str, str] | None,
+        user: str | None,
+        workdir: str | None,
+        mounts: Mounts,
+        network: str | None,
+        entrypoint: Sequence[str] | None,
+        timeout: float | None,
+    ) -> AbstractContextManager[Service]:
+        """Give an image's own program running, once it is ready."""
         ...
 
 
@@ -174,33 +199,71 @@ class PlatformImage:
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         workdir: str | None = None,
+        stdin: str | bytes | None = None,
+        mounts: Mounts = (),
+        network: str | None = None,
         entrypoint: Sequence[str] | None = None,
         timeout: float | None = None,
         emulator_crash: Literal["raise", "return"] = "raise",
     ) -> CommandResult:
         """Run the image in a fresh container and return the result, whatever its exit code.
 
-        ``args`` are given to the image's entrypoint; None is the image's own command. ``timeout`` is in seconds, and
-        scaled where the platform is emulated. What an emulator crashes at is run once more, and then raises EmulatorCrash,
-        unless ``emulator_crash`` is ``return``: the result is then the program's, whatever it looks like.
+        ``args`` are given to the image's entrypoint; None is the image's own command. ``stdin`` is what it reads, and then
+        the end. ``mounts`` are `Mount` values, or ``{"/host": "/container"}``. ``network`` is ``none``, ``host`` or a
+        network's name. ``timeout`` is in seconds, and scaled where the platform is emulated. What an emulator crashes at is
+        run once more, and then raises EmulatorCrash, unless ``emulator_crash`` is ``return``: the result is then the
+        program's, whatever it looks like.
 
         Raises MultiArchError: this image was made without an engine; else what the engine raises.
         """
-        if self._runner is None:
-            raise MultiArchError(
-                f"run {self}",
-                "there is no engine",
-                "This image was opened for reading only; use the platform_image fixture",
-            )
-        return self._runner.run(
+        return self._engine_of("run").run(
             self,
             args,
             env=env,
             user=user,
             workdir=workdir,
+            stdin=stdin,
+            mounts=mounts,
+            network=network,
             entrypoint=entrypoint,
             timeout=timeout,
             emulator_crash=emulator_crash,
+        )
+
+    def start(
+        self,
+        args: Sequence[str] | None = None,
+        *,
+        ports: Sequence[int | str] = (),
+        wait_for: WaitFor | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        mounts: Mounts = (),
+        network: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> AbstractContextManager[Service]:
+        """Start the image as a service: a context manager that gives it once it is ready, and removes it.
+
+        ``ports`` are published on 127.0.0.1, on ports that the daemon chooses: ``8000``, ``"53/udp"``. ``wait_for`` is one
+        or several of `PortOpen`, `HttpAnswers`, `LogLine`, `Healthy`, or testcontainers' strategies; None waits for each
+        TCP port of ``ports``. ``timeout`` is in seconds, until it is ready. The others are as in ``run``.
+
+        Raises MultiArchError: this image was made without an engine; else what the engine raises.
+        """
+        return self._engine_of("start").start(
+            self,
+            args,
+            ports=ports,
+            wait_for=wait_for,
+            env=env,
+            user=user,
+            workdir=workdir,
+            mounts=mounts,
+            network=network,
+            entrypoint=entrypoint,
+            timeout=timeout,
         )
 
     def audit(self, *, select: Sequence[str] | None = None, ignore: Sequence[str] | None = None) -> tuple[Finding, ...]:
@@ -219,6 +282,15 @@ class PlatformImage:
                 "This image was opened for reading only; use pytest_multiarch.audit.audit_platform, or the platform_image fixture",
             )
         return self.auditor().platform_findings(self, select=select, ignore=ignore)
+
+    def _engine_of(self, what: str) -> Runner:
+        if self._runner is None:
+            raise MultiArchError(
+                f"{what} {self}",
+                "there is no engine",
+                "This image was opened for reading only; use the platform_image fixture",
+            )
+        return self._runner
 
     def __str__(self) -> str:
         return f"{self.reference.name} for {self.platform}"

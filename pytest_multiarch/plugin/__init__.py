@@ -278,9 +278,10 @@ def pytest_runtest_makereport(
         complete_report(report, call, item)
     if report.failed:
         from pytest_multiarch.plugin.reports import complete
+        from pytest_multiarch.plugin.selection import platform_of
         from pytest_multiarch.plugin.state import State
 
-        complete(report, call, State.of(item.config))
+        complete(report, call, State.of(item.config), platform_of(item))
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pytest_multiarch.errors import MultiArchError
 
 if TYPE_CHECKING:
+    from pytest_multiarch.platforms import Platform
     from pytest_multiarch.plugin.state import State
     from pytest_multiarch.results import CommandResult
 
@@ -21,11 +23,14 @@ class Commands:
 
     def __init__(self) -> None:
         self._nodeid = ""
+        self.started = 0.0
+        """When the current test did, on ``time.monotonic()``'s clock."""
         self._results: list[CommandResult] = []
 
     def start(self, nodeid: str) -> None:
         """Forget the last test's commands."""
         self._nodeid = nodeid
+        self.started = time.monotonic()
         self._results.clear()
 
     def add(self, result: CommandResult) -> None:
@@ -39,14 +44,20 @@ class Commands:
         return tuple(self._results)
 
 
-def complete(report: pytest.TestReport, call: pytest.CallInfo[None], state: State) -> None:
-    """Add to a failed report what its reader needs, and take out what an earlier report has told already."""
+def complete(report: pytest.TestReport, call: pytest.CallInfo[None], state: State, platform: Platform | None) -> None:
+    """Add to a failed report what its reader needs, and take out what an earlier report has told already.
+
+    ``platform`` is that of the test, None where it has none: of services, only those of its platform are shown.
+    """
     for number, result in enumerate(state.commands.results, 1):
         text = result.describe()
         if len(text) > _OUTPUT_SHOWN:
             half, left_out = _OUTPUT_SHOWN // 2, len(text) - _OUTPUT_SHOWN
             text = f"{text[:half]}\n… {left_out} characters left out …\n{text[-half:]}"
         report.sections.append((f"multiarch command {number} on {result.platform}", text))
+    for log in state.service_logs():
+        if platform in (None, log.platform):
+            report.sections.append((f"multiarch log of {log.name} on {log.platform}", log.text))
     error = call.excinfo.value if call.excinfo is not None else None
     # A test's own code gets its traceback; what a fixture could not give has its reason elsewhere.
     if call.excinfo is None or not isinstance(error, MultiArchError) or call.when != "setup":

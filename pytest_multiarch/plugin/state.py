@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.audit import Audit, AuditRun
     from pytest_multiarch.engine.environment import Environment, Listener
+    from pytest_multiarch.engine.services import ServiceLog
     from pytest_multiarch.engine.sources import ImageSource
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.engine.support import Support
@@ -131,6 +132,10 @@ class State:
             _ = self.audit
         except UsageProblem as error:
             raise pytest.UsageError(str(error)) from None
+
+    def service_logs(self) -> tuple[ServiceLog, ...]:
+        """Return the logs of services that run, or have ended during the current test."""
+        return () if self._environment is None else self._environment.service_logs(self.commands.started)
 
     @property
     def controller(self) -> Controller:

@@ -26,14 +26,17 @@ from pytest_multiarch.engine.builder import Builder
 from pytest_multiarch.engine.emulation import Supports
 from pytest_multiarch.engine.progress import ProgressReader
 from pytest_multiarch.engine.registry import Registry
+from pytest_multiarch.engine.services import ServiceLog
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import BuildError, EngineError, EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
+from pytest_multiarch.image.filesystem import READ_LIMIT
 from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.image.layout import LayoutLocation
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 from pytest_multiarch.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, RawDocument, digest_of
+from pytest_multiarch.outputs import Output
 from pytest_multiarch.platforms import Platform
 from pytest_multiarch.results import CommandResult
 
@@ -46,9 +49,12 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.environment import Listener
     from pytest_multiarch.engine.ledger import Ledger
+    from pytest_multiarch.engine.mounts import Mounts
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.progress import BuildListener
+    from pytest_multiarch.engine.services import Service
     from pytest_multiarch.engine.spec import BuildSpec
+    from pytest_multiarch.engine.waiting import WaitFor
     from pytest_multiarch.engine.workshop import Workshop
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.platform_image import PlatformImage
@@ -308,6 +314,9 @@ class FakeEnvironment:
     def read_files(self, image: PlatformImage) -> ImageFiles:
         return image.files
 
+    def service_logs(self, since: float) -> tuple[ServiceLog, ...]:
+        return tuple(self._running.services)
+
     def users_client(self) -> RegistryClient:
         return self._shelf
 
@@ -365,6 +374,7 @@ class FakeRunning:
         self._warm: dict[str, FakeContainer] = {}
         self.up = True
         self.count = 0
+        self.services: list[ServiceLog] = []
 
     def run(
         self,
@@ -374,11 +384,37 @@ class FakeRunning:
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         workdir: str | None = None,
+        stdin: str | bytes | None = None,
+        mounts: Mounts = (),
+        network: str | None = None,
         entrypoint: Sequence[str] | None = None,
         timeout: float | None = None,
         emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
         return self.answer(image.platform, tuple(args or ()), emulator_crash)
+
+    @contextmanager
+    def start(
+        self,
+        image: PlatformImage,
+        args: Sequence[str] | None = None,
+        *,
+        ports: Sequence[int | str] = (),
+        wait_for: WaitFor | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        mounts: Mounts = (),
+        network: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Service]:
+        service = self._start("service", image.platform)
+        log = ServiceLog(service.name, service.platform, f"the log of {service.name}")
+        self.services.append(log)
+        yield cast("Service", service)
+        self.services.remove(log)
+        self._calls.add("removed", container=service.name)
 
     def warm_container(self, image: PlatformImage) -> FakeContainer:
         if image.digest not in self._warm:
@@ -410,7 +446,7 @@ class FakeRunning:
             exit_code, stdout, stderr = 0, f"{platform.machine}\n".encode(), b""
         elif args == ("abort",):
             exit_code, stdout, stderr = 134, b"", b"qemu: uncaught target signal 6 (Aborted) - core dumped\n"
-        return CommandResult(args, exit_code, stdout, stderr, SECONDS, platform)
+        return CommandResult(args, exit_code, Output(stdout), Output(stderr), SECONDS, platform)
 
     def _start(self, kind: str, platform: Platform) -> FakeContainer:
         self._supports.judge(platform)
@@ -432,6 +468,7 @@ class FakeContainer:
 
     def __init__(self, running: FakeRunning, name: str, platform: Platform) -> None:
         self._running = running
+        self._files: dict[str, bytes] = {}
         self.name = name
         self.platform = platform
 
@@ -442,10 +479,20 @@ class FakeContainer:
         env: Mapping[str, str] | None = None,
         user: str | None = None,
         workdir: str | None = None,
+        stdin: str | bytes | None = None,
         timeout: float | None = None,
         emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
         return self._running.answer(self.platform, tuple(args), emulator_crash)
+
+    def read(self, path: str, limit: int | None = READ_LIMIT) -> bytes:
+        return self._files[path]
+
+    def read_text(self, path: str, encoding: str = "utf-8", limit: int | None = READ_LIMIT) -> str:
+        return self.read(path).decode(encoding)
+
+    def put(self, path: str, data: str | bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+        self._files[path] = data.encode() if isinstance(data, str) else data
 
 
 class FakeSupports(Supports):

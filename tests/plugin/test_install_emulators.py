@@ -22,7 +22,7 @@ def project(project: Project) -> Project:
 def test_emulators_are_registered_before_anything_is_built(project: Project) -> None:
     result = project.run(BOTH, "--multiarch-install-emulators")
     result.assert_outcomes(passed=2)
-    assert [call["call"] for call in project.calls()][:4] == ["made", "check", "emulators", "build"]
+    assert [call["call"] for call in project.calls()][:4] == ["made", "check", "emulators", "prepare"]
     assert project.calls("made")[0]["install_emulators"] is True
     result.stdout.fnmatch_lines(["multiarch: linux/amd64 native; linux/arm64 emulated by qemu-aarch64 10.0.2"])
 

@@ -63,6 +63,26 @@ class TestAFailedTest:
             "  three",
         )
 
+    def test_shows_the_logs_of_its_platforms_services(self, project: Project) -> None:
+        project.write(
+            test_it="""
+                import pytest
+
+                @pytest.fixture(scope="session")
+                def service(platform_image):
+                    with platform_image.start(ports=[80]) as service:
+                        yield service
+
+                def test_good(service): pass
+                def test_bad(service): assert not service.name
+            """
+        )
+        result = project.run("--multiarch-platforms=linux/amd64,linux/arm64")
+        result.assert_outcomes(passed=2, failed=2)
+        logs = [line.strip("- ") for line in result.outlines if "multiarch log of" in line]
+        assert logs == ["multiarch log of service-1 on linux/amd64", "multiarch log of service-2 on linux/arm64"]
+        assert block(result, "the log of service-2")
+
     def test_does_not_show_another_tests_commands(self, project: Project) -> None:
         project.write(
             test_it="""

@@ -52,11 +52,11 @@ def test_a_published_image_that_is_only_read_asks_no_daemon(project: Project) ->
     assert not any("native" in line for line in result.stdout.lines)
 
 
-def test_workers_of_xdist_tell_it_at_the_end(project: Project) -> None:
+def test_of_workers_of_xdist_it_is_told_once_before_and_once_at_the_end(project: Project) -> None:
     pytest.importorskip("xdist")
-    result = project.run_apart(BOTH, "-n1")
+    result = project.run_apart(BOTH, "-n2")
     result.assert_outcomes(passed=2)
-    assert result.stdout.lines.count(LINE) == 1
+    assert result.stdout.lines.count(LINE) == 2
 
 
 def test_every_test_of_a_platform_says_in_the_junit_report_how_it_ran(project: Project) -> None:

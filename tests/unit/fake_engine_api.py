@@ -51,6 +51,7 @@ class Answer:
     chunks: Sequence[bytes] | None = None
     cut: bool = False
     content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         path = unquote(re.sub(r"^/v\d+\.\d+(?=/)", "", parts.path))
-        data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        data = self._body()
         try:
             body = json.loads(data) if data else None
         except ValueError:
@@ -165,10 +166,22 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(answer)
 
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return data
+
     do_POST = do_PUT = do_DELETE = do_HEAD = do_GET
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         if answer.chunks is not None:
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()

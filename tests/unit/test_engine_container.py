@@ -6,14 +6,18 @@ import socket
 import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pytest_multiarch.engine.container import Container, _argument_list, _Output, _shut_down, run_once, start_container
+from pytest_multiarch.engine.container import Container
 from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.launch import Subject, keep_up, run_once
 from pytest_multiarch.engine.ledger import Ledger, Owned
-from pytest_multiarch.errors import CommandTimeout, EngineError
+from pytest_multiarch.engine.request import RunRequest, argument_list
+from pytest_multiarch.engine.streams import Exchange, _shut_down
+from pytest_multiarch.errors import CommandTimeout, EngineError, OutputTooLarge
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_engine_api import Answer, FakeEngineApi, Hijack, frame
 
@@ -21,10 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.results import CommandResult
 
 ARM64 = Platform.parse("linux/arm64")
-IMAGE = "localhost:5001/app@sha256:" + "1" * 64
+DIGEST = "sha256:" + "1" * 64
+IMAGE = f"localhost:5001/app@{DIGEST}"
+CONFIG = "sha256:" + "c" * 64
+UP = {"State": {"Running": True, "ExitCode": 0}, "Image": DIGEST}
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +48,10 @@ def api() -> Iterator[FakeEngineApi]:
         fake.on("POST", "/containers/[^/]+/start", Answer(204))
         fake.on("POST", "/containers/[^/]+/kill", Answer(204))
         fake.on("POST", "/containers/[^/]+/wait", Answer(json={"StatusCode": 0}))
-        fake.on("GET", "/containers/[^/]+/json", Answer(json={"State": {"Running": True, "ExitCode": 0}}))
+        fake.on("GET", "/containers/[^/]+/json", Answer(json=UP))
+        fake.on("PUT", "/containers/[^/]+/archive", Answer(200))
+        fake.on("HEAD", "/containers/[^/]+/archive", Answer(404))
+        fake.on("POST", "/containers/[^/]+/restart", Answer(204))
         fake.on("POST", "/containers/[^/]+/exec", Answer(201, json={"Id": "e1"}))
         fake.on("GET", "/exec/e1/json", Answer(json={"ExitCode": 0, "Running": False}))
         yield fake
@@ -61,6 +72,17 @@ def ledger() -> Ledger:
 @pytest.fixture
 def results() -> list[CommandResult]:
     return []
+
+
+@pytest.fixture
+def subject(engine: Engine, ledger: Ledger) -> Subject:
+    manifest = SimpleNamespace(config=SimpleNamespace(digest=CONFIG))
+    image = SimpleNamespace(platform=ARM64, digest=DIGEST, reference=IMAGE, manifest=manifest)
+    return Subject(engine, ledger, cast("PlatformImage", image), IMAGE)
+
+
+def asking(args: list[str] | None = None, **options: Any) -> RunRequest:
+    return RunRequest.of(args, **options)
 
 
 @pytest.fixture
@@ -113,7 +135,14 @@ def test_exec_says_what_it_was_asked(container: Container, api: FakeEngineApi) -
 def test_exec_has_a_time_limit_and_shows_what_came_until_then(
     container: Container, api: FakeEngineApi, results: list[CommandResult]
 ) -> None:
-    api.on("POST", "/exec/e1/start", silent_until(api.closing, (1, b"so far, "), (2, b"so good")))
+    restarted = threading.Event()
+
+    def restart() -> Answer:
+        restarted.set()
+        return Answer(204)
+
+    api.on("POST", "/exec/e1/start", silent_until(restarted, (1, b"so far, "), (2, b"so good")))
+    api.on("POST", "/containers/warm/restart", restart)
     started = time.monotonic()
     with pytest.raises(CommandTimeout) as caught:
         container.exec(["sleep", "600"], timeout=0.3)
@@ -121,6 +150,9 @@ def test_exec_has_a_time_limit_and_shows_what_came_until_then(
     assert caught.value.headline == "running sleep 600 in warm (linux/arm64): no end within 0 s"
     assert caught.value.detail == "so far, so good"
     assert "timeout" in caught.value.hint
+    assert "The container was restarted" in caught.value.hint
+    (request,) = api.asked("POST", "/containers/warm/restart")
+    assert request.query["t"] == ["0"]
     assert results == []
 
 
@@ -146,19 +178,18 @@ def test_a_text_is_no_argument_list(container: Container, api: FakeEngineApi, ar
 
 def test_arguments_become_texts(tmp_path: Path) -> None:
     words: Any = ("ls", tmp_path, 1)
-    assert _argument_list(words) == ["ls", str(tmp_path), "1"]
+    assert argument_list(words) == ("ls", str(tmp_path), "1")
 
 
 def test_a_container_that_stays_up_is_written_down_before_it_is_made(
-    engine: Engine, ledger: Ledger, api: FakeEngineApi, results: list[CommandResult]
+    subject: Subject, ledger: Ledger, api: FakeEngineApi
 ) -> None:
     def create() -> Answer:
         assert ledger.entries() == (Owned("container", "name"),)
         return Answer(201, json={"Id": "c0ffee"})
 
     api.on("POST", "/containers/create", create)
-    started = start_container(engine, ledger, IMAGE, ARM64, name="name", limit=5, on_result=results.append)
-    assert (started.name, started.platform) == ("name", ARM64)
+    keep_up(subject, "name")
     (request,) = api.asked("POST", "/containers/create")
     assert (request.query["name"], request.query["platform"]) == (["name"], ["linux/arm64"])
     assert request.body["Image"] == IMAGE
@@ -167,18 +198,16 @@ def test_a_container_that_stays_up_is_written_down_before_it_is_made(
     assert len(api.asked("POST", "/containers/name/start")) == 1
 
 
-def test_a_container_that_ends_at_once_shows_its_log(
-    engine: Engine, ledger: Ledger, api: FakeEngineApi, results: list[CommandResult]
-) -> None:
+def test_a_container_that_ends_at_once_shows_its_log(subject: Subject, api: FakeEngineApi) -> None:
     api.on(
         "GET",
         "/containers/name/json",
-        Answer(json={"State": {"Running": False, "ExitCode": 139}, "Config": {"Tty": False}}),
+        Answer(json={"State": {"Running": False, "ExitCode": 139}, "Image": DIGEST, "Config": {"Tty": False}}),
     )
     log = frame(2, b"qemu: uncaught target signal 11\n")
     api.on("GET", "/containers/name/logs", Answer(raw=log, content_type="application/vnd.docker.multiplexed-stream"))
     with pytest.raises(EngineError, match="it ended at once with exit code 139") as caught:
-        start_container(engine, ledger, IMAGE, ARM64, name="name", limit=5, on_result=results.append)
+        keep_up(subject, "name")
     assert caught.value.detail == "qemu: uncaught target signal 11\n"
 
 
@@ -191,16 +220,16 @@ def test_a_container_that_ends_at_once_shows_its_log(
     ],
 )
 def test_a_container_that_cannot_be_started_is_an_error_of_ours(
-    engine: Engine, ledger: Ledger, api: FakeEngineApi, results: list[CommandResult], path: str, answer: Answer
+    subject: Subject, ledger: Ledger, api: FakeEngineApi, path: str, answer: Answer
 ) -> None:
     api.on("POST", path, answer)
     with pytest.raises(EngineError, match=answer.json["message"]) as caught:
-        start_container(engine, ledger, IMAGE, ARM64, name="name", limit=5, on_result=results.append)
+        keep_up(subject, "name")
     assert caught.value.tried == f"starting a container of {IMAGE} for linux/arm64"
     assert ledger.entries() == (Owned("container", "name"),)  # closing the book removes what there may be
 
 
-def test_a_fresh_run_gives_its_result_and_leaves_nothing(engine: Engine, ledger: Ledger, api: FakeEngineApi) -> None:
+def test_a_fresh_run_gives_its_result_and_leaves_nothing(subject: Subject, ledger: Ledger, api: FakeEngineApi) -> None:
     started = threading.Event()
 
     def start() -> Answer:
@@ -215,9 +244,7 @@ def test_a_fresh_run_gives_its_result_and_leaves_nothing(engine: Engine, ledger:
     api.on("POST", "/containers/once/start", start)
     api.on("POST", "/containers/once/attach", Hijack(output))
     api.on("POST", "/containers/once/wait", Answer(json={"StatusCode": 7}))
-    result = run_once(
-        engine, ledger, IMAGE, ARM64, ["a", "b"], name="once", limit=20, env={"X": "1"}, entrypoint=["/e"]
-    )
+    result = run_once(subject, asking(["a", "b"], env={"X": "1"}, entrypoint=["/e"]), name="once", limit=20)
     assert (result.stdout, result.stderr, result.exit_code, result.args) == ("out", "err", 7, ("a", "b"))
     (request,) = api.asked("POST", "/containers/create")
     body = request.body
@@ -227,15 +254,15 @@ def test_a_fresh_run_gives_its_result_and_leaves_nothing(engine: Engine, ledger:
     assert ledger.entries() == ()
 
 
-def test_without_arguments_the_images_own_command_runs(engine: Engine, ledger: Ledger, api: FakeEngineApi) -> None:
+def test_without_arguments_the_images_own_command_runs(subject: Subject, api: FakeEngineApi) -> None:
     api.on("POST", "/containers/once/attach", hijack())
-    result = run_once(engine, ledger, IMAGE, ARM64, None, name="once", limit=20)
+    result = run_once(subject, asking(), name="once", limit=20)
     (request,) = api.asked("POST", "/containers/create")
     assert request.body.get("Cmd") is None
     assert result.args == ()
 
 
-def test_a_run_that_takes_too_long_is_killed_and_removed(engine: Engine, ledger: Ledger, api: FakeEngineApi) -> None:
+def test_a_run_that_takes_too_long_is_killed_and_removed(subject: Subject, ledger: Ledger, api: FakeEngineApi) -> None:
     killed = threading.Event()
 
     def kill() -> Answer:
@@ -245,7 +272,7 @@ def test_a_run_that_takes_too_long_is_killed_and_removed(engine: Engine, ledger:
     api.on("POST", "/containers/once/attach", silent_until(killed, (1, b"so far")))
     api.on("POST", "/containers/once/kill", kill)
     with pytest.raises(CommandTimeout) as caught:
-        run_once(engine, ledger, IMAGE, ARM64, ["sleep", "600"], name="once", limit=0.3)
+        run_once(subject, asking(["sleep", "600"]), name="once", limit=0.3)
     assert killed.is_set()
     assert caught.value.detail == "so far"
     assert api.deleted == ["/containers/once"]
@@ -253,32 +280,30 @@ def test_a_run_that_takes_too_long_is_killed_and_removed(engine: Engine, ledger:
 
 
 @pytest.mark.parametrize("status", [404, 409, 500])
-def test_a_run_that_cannot_be_killed_is_not_waited_for(
-    engine: Engine, ledger: Ledger, api: FakeEngineApi, status: int
-) -> None:
+def test_a_run_that_cannot_be_killed_is_not_waited_for(subject: Subject, api: FakeEngineApi, status: int) -> None:
     api.on("POST", "/containers/once/attach", silent_until(api.closing))
     api.on("POST", "/containers/once/kill", Answer(status, json={"message": "no"}))
     started = time.monotonic()
     with pytest.raises(CommandTimeout):
-        run_once(engine, ledger, IMAGE, ARM64, ["x"], name="once", limit=0.2)
+        run_once(subject, asking(["x"]), name="once", limit=0.2)
     assert time.monotonic() - started < 15
 
 
 def test_a_run_that_cannot_be_made_leaves_nothing_in_the_book(
-    engine: Engine, ledger: Ledger, api: FakeEngineApi
+    subject: Subject, ledger: Ledger, api: FakeEngineApi
 ) -> None:
     api.on("POST", "/containers/create", Answer(404, json={"message": "No such image: x"}))
     api.on("DELETE", "/containers/once", Answer(404, json={"message": "No such container: once"}))
     with pytest.raises(EngineError, match="No such image: x"):
-        run_once(engine, ledger, IMAGE, ARM64, ["x"], name="once", limit=5)
+        run_once(subject, asking(["x"]), name="once", limit=5)
     assert ledger.entries() == ()
 
 
-def test_a_run_that_cannot_be_removed_stays_in_the_book(engine: Engine, ledger: Ledger, api: FakeEngineApi) -> None:
+def test_a_run_that_cannot_be_removed_stays_in_the_book(subject: Subject, ledger: Ledger, api: FakeEngineApi) -> None:
     api.on("POST", "/containers/once/attach", hijack())
     api.on("DELETE", "/containers/once", Answer(500, json={"message": "busy"}))
     with pytest.raises(EngineError, match="removing the container once: busy"):
-        run_once(engine, ledger, IMAGE, ARM64, ["x"], name="once", limit=20)
+        run_once(subject, asking(["x"]), name="once", limit=20)
     assert ledger.entries() == (Owned("container", "once"),)
 
 
@@ -291,10 +316,15 @@ def wire() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def collected(ours: socket.socket, limit: float = 10) -> tuple[bool, bytes, bytes]:
-    output = _Output()
-    in_time = output.read(ours, limit, _shut_down)
-    result = output.result(["x"], 0, 0.0, ARM64)
-    return in_time, result.stdout_bytes, result.stderr_bytes
+    exchange = Exchange(limit)
+    stopped = []
+
+    def stop() -> None:
+        stopped.append(True)
+        _shut_down(ours)
+
+    exchange.carry(ours, stop)
+    return not stopped, exchange.out.whole(), exchange.err.whole()
 
 
 def test_a_recorded_stream_is_taken_apart(wire: tuple[socket.socket, socket.socket]) -> None:
@@ -350,7 +380,7 @@ def test_a_stream_in_time_is_never_told_to_stop(wire: tuple[socket.socket, socke
     theirs, ours = wire
     theirs.close()
     stopped: list[object] = []
-    assert _Output().read(ours, 0.05, stopped.append)
+    Exchange(0.05).carry(ours, lambda: stopped.append(None))
     assert threading.Event().wait(0.1) is False  # past the limit
     assert stopped == []
 
@@ -360,4 +390,64 @@ def test_an_error_of_the_connection_in_time_is_not_hidden() -> None:
     theirs.close()
     ours.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        _Output().read(ours, 10, _shut_down)
+        Exchange(10).carry(ours, lambda: None)
+
+
+def test_input_is_fed_while_output_is_read_and_its_end_is_told(wire: tuple[socket.socket, socket.socket]) -> None:
+    theirs, ours = wire
+    data = bytes(range(256)) * 20_000  # more than sockets hold, both ways
+
+    def echo() -> None:
+        while piece := theirs.recv(65536):
+            theirs.sendall(frame(1, piece))
+        theirs.close()
+
+    thread = threading.Thread(target=echo)
+    thread.start()
+    exchange = Exchange(30, data)
+    exchange.carry(ours, lambda: None)
+    thread.join()
+    assert exchange.out.whole() == data
+
+
+def test_input_that_nobody_reads_is_given_up_at_the_end(wire: tuple[socket.socket, socket.socket]) -> None:
+    theirs, ours = wire
+    theirs.sendall(frame(1, b"done"))
+    theirs.shutdown(socket.SHUT_WR)
+    exchange = Exchange(30, bytes(50_000_000))
+    exchange.carry(ours, lambda: None)
+    assert exchange.out.whole() == b"done"
+
+
+def test_a_command_that_writes_without_end_is_stopped(wire: tuple[socket.socket, socket.socket]) -> None:
+    theirs, ours = wire
+    stopped = threading.Event()
+
+    def flood() -> None:
+        while not stopped.is_set():
+            theirs.sendall(frame(1, b"y\n" * 1000))
+        theirs.close()
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    exchange = Exchange(30, output_limit=100_001)
+    exchange.carry(ours, stopped.set)
+    thread.join()
+    assert (exchange.out.size, exchange.err.size) == (100_001, 0)
+    with pytest.raises(OutputTooLarge, match="it wrote more than 100001 bytes") as caught:
+        exchange.check("running yes")
+    assert len(caught.value.detail) < 5000
+
+
+def test_what_cannot_be_stopped_is_left_with_the_reason(wire: tuple[socket.socket, socket.socket]) -> None:
+    _, ours = wire
+
+    def stop() -> None:
+        raise EngineError("stopping it", "the daemon is gone")
+
+    exchange = Exchange(0.1)
+    exchange.carry(ours, stop)
+    with pytest.raises(CommandTimeout, match="no end within 0 s") as caught:
+        exchange.check("running it", "It has ended.")
+    assert "stopping it: the daemon is gone" in caught.value.hint
+    assert "It has ended." not in caught.value.hint

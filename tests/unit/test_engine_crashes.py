@@ -10,6 +10,7 @@ import pytest
 from pytest_multiarch.engine.crashes import Judge, crash_sign, with_init
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import CommandTimeout, CpuLevelMissing, EmulatorCrash, EngineError
+from pytest_multiarch.outputs import Output
 from pytest_multiarch.platforms import Platform
 from pytest_multiarch.results import CommandResult
 
@@ -23,7 +24,7 @@ SEGFAULT = "qemu: uncaught target signal 11 (Segmentation fault) - core dumped\n
 
 
 def result(exit_code: int, stderr: str = "", stdout: str = "") -> CommandResult:
-    return CommandResult(("app", "--now"), exit_code, stdout.encode(), stderr.encode(), 0.1, ARM64)
+    return CommandResult(("app", "--now"), exit_code, Output(stdout.encode()), Output(stderr.encode()), 0.1, ARM64)
 
 
 def runs(*results: CommandResult | Exception) -> tuple[Callable[[], CommandResult], Iterator[int]]:
@@ -164,7 +165,7 @@ def test_a_native_timeout_stays_what_it_is() -> None:
 def test_under_emulation_a_fresh_container_has_dockers_init_where_the_daemon_has_it() -> None:
     asked = []
 
-    def once(*, init: bool) -> CommandResult:
+    def once(init: bool) -> CommandResult:
         asked.append(init)
         if init and len(asked) == 1:
             raise EngineError("running", 'exec: "docker-init": executable file not found in $PATH: unknown')
@@ -178,7 +179,7 @@ def test_under_emulation_a_fresh_container_has_dockers_init_where_the_daemon_has
 
 
 def test_other_refusals_are_not_tried_without_init() -> None:
-    def once(*, init: bool) -> CommandResult:
+    def once(init: bool) -> CommandResult:
         raise EngineError("running", "no space left on device")
 
     with pytest.raises(EngineError, match="no space left"):

@@ -514,7 +514,9 @@ def test_credentials_that_cannot_be_read_are_told_and_the_run_goes_on_without(
     running = make().published("localhost:5001/app:1").running
     for digit in "ab":
         reference = Reference.parse("localhost:5001/app@sha256:" + digit * 64)
-        running.bring(cast("PlatformImage", SimpleNamespace(reference=reference, platform=AMD64)))
+        running.bring(
+            cast("PlatformImage", SimpleNamespace(reference=reference, digest=reference.digest, platform=AMD64))
+        )
     (note,) = listener.notes
     assert "no-such-helper" in note
     assert world.count("pulled without credentials") == 2

@@ -44,18 +44,34 @@ class Daemon(FakeEngineApi):
     def __init__(self) -> None:
         super().__init__()
         self.images: set[str] = set()
+        self.runs = ""
         self.on("POST", "/images/create", self._pull)
         self.on("GET", "/images/.*/json", self._look)
-        self.on("POST", "/containers/create", Answer(201, json={"Id": "c0ffee"}))
+        self.on("POST", "/containers/create", self._create)
         self.on("POST", "/containers/[^/]+/start", Answer(204))
         self.on("POST", "/containers/[^/]+/attach", Hijack(lambda: iter([(1, b"word")])))
         self.on("POST", "/containers/[^/]+/wait", Answer(json={"StatusCode": 0}))
-        self.on("GET", "/containers/[^/]+/json", Answer(json={"State": {"Running": True, "ExitCode": 0}}))
+        self.on("GET", "/containers/[^/]+/json", self._inspect)
+        self.on("PUT", "/containers/[^/]+/archive", Answer(200))
+        self.on("HEAD", "/containers/[^/]+/archive", Answer(404))
 
     def _pull(self) -> Answer:
         query = self.asked("POST", "/images/create")[-1].query
         self.images.add(f"{query['fromImage'][0]}@{query['tag'][0]}")
         return Answer(chunks=[b'{"status": "done"}\r\n'])
+
+    def _create(self) -> Answer:
+        name = self.asked("POST", "/containers/create")[-1].body["Image"]
+        if name not in self.images:
+            return Answer(404, json={"message": f"No such image: {name}"})
+        return Answer(201, json={"Id": "c0ffee"})
+
+    def _inspect(self) -> Answer:
+        """Describe a container as the containerd store does: of the manifest that it was made from."""
+        name = self.asked("GET", "/containers/[^/]+/json")[-1].path.split("/")[2]
+        (made,) = [one for one in self.asked("POST", "/containers/create") if one.query["name"] == [name]]
+        state = {"Running": True, "ExitCode": 0}
+        return Answer(json={"State": state, "Image": self.runs or made.body["Image"].partition("@")[2]})
 
     def _look(self) -> Answer:
         name = self.asked("GET", "/images/.*/json")[-1].path[len("/images/") : -len("/json")]
@@ -106,7 +122,11 @@ def running(engine: Engine, ledger: Ledger, results: list[CommandResult]) -> Run
 def image(platform: Platform) -> PlatformImage:
     digest = "sha256:" + ("a" if platform == AMD64 else "b") * 64
     reference = Reference.parse(f"localhost:5001/app@{digest}")
-    return cast("PlatformImage", SimpleNamespace(reference=reference, platform=platform, digest=digest))
+    manifest = SimpleNamespace(config=SimpleNamespace(digest="sha256:" + "c" * 64))
+    return cast(
+        "PlatformImage",
+        SimpleNamespace(reference=reference, platform=platform, digest=digest, manifest=manifest),
+    )
 
 
 def name_of(one: PlatformImage) -> str:
@@ -259,7 +279,9 @@ def judged(engine: Engine, ledger: Ledger, results: list[CommandResult]) -> Call
             support.check()
             return Judge(support, 5)
 
-        return Running(lambda _: engine, ledger, credentials=None, limit=20, on_result=results.append, judge=judge)
+        return Running(
+            lambda _: engine, ledger, fetch=fetching(engine, ledger), limit=20, on_result=results.append, judge=judge
+        )
 
     return make
 
@@ -310,3 +332,25 @@ def test_a_crash_in_a_warm_container_is_tried_again_in_the_same_one(
     assert container.exec(["app"]).exit_code == 0
     assert [one.exit_code for one in results] == [0]
     assert len(daemon.asked("POST", "/exec/e1/start")) == 2
+
+
+def test_another_image_than_that_of_the_digest_is_never_taken(
+    running: Running, daemon: Daemon, ledger: Ledger, results: list[CommandResult]
+) -> None:
+    daemon.runs = "sha256:" + "f" * 64
+    with pytest.raises(EngineError, match=r"the daemon runs sha256:f{64}, not sha256:b{64}"):
+        running.run(image(ARM64))
+    with pytest.raises(EngineError, match="the daemon runs"), running.fresh_container(image(ARM64)):
+        pass
+    with pytest.raises(EngineError, match="the daemon runs"), running.start(image(ARM64)):
+        pass
+    assert len(daemon.deleted) == 3
+    assert results == []
+
+
+def test_a_service_goes_also_when_it_does_not_start(running: Running, daemon: Daemon, ledger: Ledger) -> None:
+    daemon.on("POST", "/containers/[^/]+/start", Answer(400, json={"message": "exec: no such file"}))
+    with pytest.raises(EngineError, match="exec: no such file"), running.start(image(ARM64), ports=[80]):
+        pass
+    assert len(daemon.deleted) == 1
+    assert {owned.kind for owned in ledger.entries()} == {"image"}

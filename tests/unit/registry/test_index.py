@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_multiarch.errors import DocumentError, MultiArchError, PlatformMissing
 from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.oci import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from pytest_multiarch.outputs import Output
 from pytest_multiarch.platforms import Platform
 from pytest_multiarch.results import CommandResult
 from tests.unit.images import add_image, add_index, attestation, descriptor
 from tests.unit.registry.common import ref
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
+    from pytest_multiarch.engine.services import Service
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.registry import RegistryClient
     from tests.unit.fake_registry import FakeRegistry
@@ -263,26 +266,20 @@ def test_of_a_repeated_platform_the_first_entry_counts(registry: FakeRegistry, c
 
 
 class Engine:
-    def run(
-        self,
-        image: PlatformImage,
-        args: Sequence[str] | None,
-        *,
-        env: Mapping[str, str] | None,
-        user: str | None,
-        workdir: str | None,
-        entrypoint: Sequence[str] | None,
-        timeout: float | None,
-        emulator_crash: str,
-    ) -> CommandResult:
-        said = f"{env} {user} {workdir} {entrypoint} {timeout} {emulator_crash}"
-        return CommandResult(tuple(args or ()), 0, said.encode(), b"", 0.0, image.platform)
+    def run(self, image: PlatformImage, args: Sequence[str] | None, **options: Any) -> CommandResult:
+        said = " ".join(f"{name}={value}" for name, value in options.items() if value)
+        return CommandResult(tuple(args or ()), 0, Output(said.encode()), Output(), 0.0, image.platform)
+
+    def start(
+        self, image: PlatformImage, args: Sequence[str] | None, **options: Any
+    ) -> AbstractContextManager[Service]:
+        raise NotImplementedError(f"{args} {options}")
 
 
 def test_running_is_the_engines_work(registry: FakeRegistry, client: RegistryClient) -> None:
     add_image(registry, "app", "linux/amd64", "1")
     image = MultiArchImage.load(client, ref(registry), Engine()).for_platform(AMD64)
-    assert image.run(["true"], user="1000", timeout=5).stdout == "None 1000 None None 5 raise"
+    assert image.run(["true"], user="1000", timeout=5).stdout == "user=1000 timeout=5 emulator_crash=raise"
     assert image.run().args == ()
 
 

@@ -1,0 +1,96 @@
+"""What is asked of a container, as a value: what it runs, as whom, and what it gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_multiarch.engine.mounts import as_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from docker import APIClient
+
+    from pytest_multiarch.engine.mounts import Mount, Mounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """Hold how an image is run; ``args`` and ``entrypoint`` are None where the image's own count.
+
+    ``ports`` are published on the loopback interface, as ``8000/tcp``. ``init`` has docker's own init as the first process,
+    as ``docker run --init`` does.
+    """
+
+    args: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    workdir: str | None = None
+    stdin: bytes | None = None
+    mounts: tuple[Mount, ...] = ()
+    network: str | None = None
+    entrypoint: tuple[str, ...] | None = None
+    ports: tuple[str, ...] = ()
+    init: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        args: Sequence[str] | None,
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        workdir: str | None = None,
+        stdin: str | bytes | None = None,
+        mounts: Mounts = (),
+        network: str | None = None,
+        entrypoint: Sequence[str] | None = None,
+        ports: Sequence[int | str] = (),
+    ) -> RunRequest:
+        """Return what a caller asks. Raises TypeError and ValueError where it cannot be meant so."""
+        return cls(
+            args=None if args is None else argument_list(args),
+            env=dict(env or {}),
+            user=user,
+            workdir=workdir,
+            stdin=input_bytes(stdin),
+            mounts=as_mounts(mounts),
+            network=network,
+            entrypoint=None if entrypoint is None else argument_list(entrypoint),
+            ports=tuple(port if "/" in port else f"{port}/tcp" for port in map(str, ports)),
+        )
+
+    def create_arguments(self, api: APIClient) -> dict[str, Any]:
+        """Return the arguments of the SDK's ``create_container``."""
+        host: dict[str, Any] = {}
+        if self.mounts:
+            host["mounts"] = [mount.to_docker() for mount in self.mounts]
+        if self.network is not None:
+            host["network_mode"] = self.network
+        if self.init:
+            host["init"] = True
+        if self.ports:
+            host["port_bindings"] = dict.fromkeys(self.ports, ("127.0.0.1",))
+        return {
+            "command": None if self.args is None else list(self.args),
+            "entrypoint": None if self.entrypoint is None else list(self.entrypoint),
+            "environment": dict(self.env),
+            "user": self.user,
+            "working_dir": self.workdir,
+            "stdin_open": self.stdin is not None,
+            "ports": [tuple(port.split("/")) for port in self.ports] or None,
+            "host_config": api.create_host_config(**host) if host else None,
+        }
+
+
+def argument_list(args: Sequence[str]) -> tuple[str, ...]:
+    """Return arguments as texts. Raises TypeError for one text: no shell reads it."""
+    if isinstance(args, str):
+        raise TypeError(f"expected a list of arguments, not the text {args!r}: no shell reads it; write [{args!r}, …]")
+    return tuple(str(arg) for arg in args)
+
+
+def input_bytes(stdin: str | bytes | None) -> bytes | None:
+    """Return what a command reads as bytes; text is UTF-8."""
+    return stdin.encode() if isinstance(stdin, str) else stdin
