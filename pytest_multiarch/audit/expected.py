@@ -65,9 +65,9 @@ EXPECTED_FILES: Final = (
 
 _ANY_GROUP: Final = re.compile("|".join(f"(?:{group.pattern.pattern})" for group in EXPECTED_FILES))
 
-#: GCC's libraries for features that not every processor has, and what is packaged for some only.
+#: The compilers' libraries for features that not every processor has, and what is packaged for some only.
 EXPECTED_PACKAGES: Final = re.compile(
-    r"lib(?:quadmath|itm|lsan|tsan|asan|hwasan|ubsan|mpx|atomic|cilkrts|vtv|numa|mvec|stdc\+\+-[0-9]+-dev|gcc-[0-9]+-dev)[0-9.-]*"
+    r"lib(?:gprofng|quadmath|itm|lsan|tsan|asan|hwasan|ubsan|mpx|atomic|cilkrts|vtv|numa|mvec|stdc\+\+-[0-9]+-dev|gcc-[0-9]+-dev)[0-9.-]*"
     r"|linux-libc-dev|(?:cpp|gcc|g\+\+|binutils|cpp-[0-9]+|gcc-[0-9]+|g\+\+-[0-9]+)-?\{triplet\}|lib(?:c6|gcc-s1|stdc\+\+6)-\{architecture\}"
 )
 

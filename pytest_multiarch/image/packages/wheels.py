@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from pytest_multiarch.image.packages.architectures import dpkg_architecture
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -65,6 +67,8 @@ def _machine_fits(name: str, platform: Platform) -> bool:
     machine = name.removeprefix("linux_")
     if machine == name:
         return False
+    if machine in dpkg_architecture(platform):
+        return True  # so Debian tags what it builds: dh-python sets the machine to the architecture's name
     if platform.architecture == "arm":
         return _KERNELS_ARM.fullmatch(machine) is not None
     return machine in _MACHINES.get(platform.architecture, ())

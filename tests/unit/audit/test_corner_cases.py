@@ -138,3 +138,21 @@ def test_one_platforms_size_does_not_make_its_siblings_stand_out(
     (found,) = findings(image(small, large), "MA506")
     assert str(found.platform) == ARM64
     assert found.expected.startswith(f"at most 2 times from {AMD64}'s 0.4 MB")
+
+
+def test_the_compilers_packages_that_some_processors_lack_may_differ(
+    findings: Callable[..., tuple[Finding, ...]],
+) -> None:
+    def root(architecture: str, *names: str) -> list[bytes]:
+        paragraphs = [
+            f"Package: {name}\nStatus: install ok installed\nVersion: 1\nArchitecture: {architecture}\n"
+            for name in names
+        ]
+        status = file("var/lib/dpkg/status", "\n".join(paragraphs).encode())
+        return [tar(directory("var"), directory("var/lib"), directory("var/lib/dpkg"), status)]
+
+    layers = {
+        AMD64: root("amd64", "binutils", "libgprofng0", "libquadmath0", "plugin"),
+        ARM: root("armhf", "binutils"),
+    }
+    assert [one.item for one in findings(layers, "MA502")] == ["plugin"]

@@ -106,6 +106,9 @@ def test_broken_tags_are_refused(tags: str, message: str) -> None:
         ("linux_armv6l", {"arm/v5", "arm/v6", "arm/v7"}),
         ("linux_armv8l", {"arm/v5", "arm/v6", "arm/v7"}),
         ("linux_i586", {"386"}),
+        ("linux_arm64", {"arm64"}),  # of Debian's own packages, such as python3-cryptography
+        ("linux_armhf", {"arm/v6", "arm/v7"}),
+        ("linux_ppc64el", {"ppc64le"}),
         ("win_amd64", set()),
         ("macosx_11_0_arm64", set()),
         ("manylinux_2_x86_64", set()),
