@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +19,16 @@ from tests.integration.corpus.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytest_multiarch.engine.environment import Environment
     from tests.integration.corpus.workshop import Made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first of the corpus' tests the time that building all of its images takes on a busy machine."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(1500))
 
 
 @pytest.fixture(scope="session")
