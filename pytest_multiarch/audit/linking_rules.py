@@ -56,9 +56,8 @@ class LibraryMissingRule(PlatformRule):
     """Find dynamic executables with a needed library that is nowhere in the image.
 
     The libraries that those libraries need count as well; the program's own interpreter, which on some architectures is
-    one of them, is left to MA203. Where in the image a library lies is not judged: loaders'
-    paths depend on the environment that a program is started with. One that is there only for another machine is as good
-    as none.
+    one of them, is left to MA203. Where in the image a library lies is not judged: loaders' paths depend on the
+    environment that a program is started with. One that is there only for another machine is as good as none.
 
     Why: the program ends at once with "error while loading shared libraries", on one platform only where a package is
     called otherwise there, or where a file was copied by a path that has another architecture's name in it.

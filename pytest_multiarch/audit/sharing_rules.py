@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 class SharedMachineCodeRule(ImageRule):
     """Find layers that two platforms share and that hold ELF files.
 
-    Files that later layers took away or replaced do not count, nor hard links to files of each platform's own layers, and
-    neither does code that both platforms run (arm/v6 code
-    in arm/v6 and arm/v7) or that no processor is asked to run. Platforms that share all their layers are another rule's
-    (MA211).
+    Files that later layers took away or replaced do not count, nor do hard links to files of each platform's own layers,
+    code that both platforms run (arm/v6 code in arm/v6 and arm/v7), and code that no processor is asked to run. Platforms
+    that share all their layers are another rule's (MA211).
 
     Why: a layer with machine code is for one machine. Where two platforms have the same one, at least one of them has the
     other's programs.

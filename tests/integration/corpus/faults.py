@@ -40,8 +40,8 @@ class Edit(Protocol):
 class Wrong:
     """Say one thing that has to be found: by which rule, and where.
 
-    ``path`` and ``item`` may name what an edit, or the builds, bring about in braces. ``layer`` counts the layers of the image from
-    its top; None where no layer is meant. ``says`` is a part of what is found.
+    ``path``, ``item`` and ``says`` may name in braces what a build or an edit brings about. ``layer`` counts the image's
+    layers from the top, beginning with 1; None where no layer is meant. ``says`` is a part of what is found.
     """
 
     code: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = "/usr/lib/python3/dist-packages"
 _HIDDEN = "FROM static\nCOPY --from=foreign /usr/bin/tool /opt/tool\n"
-#: What each platform's libc for other platforms is called: musl's loader, and the name that programs ask for.
+#: What musl calls the machines, in the names of its loader and its library.
 _MUSL = ("x86_64", "aarch64", "armhf", "i386", "powerpc64le", "s390x")
 
 

@@ -6,10 +6,13 @@ from tests.integration.corpus.faults import SIX, TWO, Pair, image, on
 
 _FOREIGN_DPKG = dict(zip(SIX, ("arm64", "amd64", "i386", "armhf", "s390x", "ppc64el"), strict=True))
 _FOREIGN_APK = dict(zip(SIX, ("aarch64", "x86_64", "x86", "armv7", "s390x", "ppc64le"), strict=True))
-_FOREIGN_WHEEL = dict(
+_FOREIGN_TRIPLET = dict(
     zip(
         SIX,
-        ("aarch64", "x86_64", "i386", "arm", "s390x", "powerpc64le"),
+        (
+            *("aarch64-linux-gnu", "x86_64-linux-gnu", "i386-linux-gnu"),
+            *("arm-linux-gnueabihf", "s390x-linux-gnu", "powerpc64le-linux-gnu"),
+        ),
         strict=True,
     )
 )
@@ -17,8 +20,7 @@ _SITE = "/usr/lib/python3/dist-packages"
 
 
 def _extension(platform: str) -> str:
-    end = "gnueabihf" if _FOREIGN_WHEEL[platform] == "arm" else "gnu"
-    return f"{_SITE}/sample/_native.cpython-311-{_FOREIGN_WHEEL[platform]}-linux-{end}.so"
+    return f"{_SITE}/sample/_native.cpython-311-{_FOREIGN_TRIPLET[platform]}.so"
 
 
 PACKAGES = (
