@@ -55,6 +55,11 @@ EXPECTED_FILES: Final = (
         r".*/glibc-hwcaps(?:/.*)?",
     ),
     _group(
+        "linker-scripts",
+        "what the linker takes for glibc's libm is a script where vector functions belong to it, and else a link",
+        r"/usr/lib/(?:\{triplet\}/)?libm\.so",
+    ),
+    _group(
         "engine-files",
         "engines and builders write them",
         r"/etc/(?:hostname|hosts|resolv\.conf|machine-id|mtab)",

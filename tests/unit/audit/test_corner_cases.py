@@ -11,7 +11,7 @@ from pytest_multiarch.audit import Audit, Policy, audit_image
 from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, digest_of
 from tests.unit.elf.build import DYN, Built
-from tests.unit.files.common import directory, file, hard_link, tar, whiteout
+from tests.unit.files.common import directory, file, hard_link, symlink, tar, whiteout
 from tests.unit.images import add_index, descriptor, platform_json
 from tests.unit.registry.conftest import client, connect, pauses, registry
 
@@ -156,3 +156,16 @@ def test_the_compilers_packages_that_some_processors_lack_may_differ(
         ARM: root("armhf", "binutils"),
     }
     assert [one.item for one in findings(layers, "MA502")] == ["plugin"]
+
+
+def test_the_linkers_libm_is_a_script_on_some_architectures(findings: Callable[..., tuple[Finding, ...]]) -> None:
+    script = tar(
+        file("usr/lib/x86_64-linux-gnu/libm.so", b"GROUP ( libm.so.6 )"),
+        file("usr/lib/x86_64-linux-gnu/libz.so", b"GROUP ( libz.so.1 )"),
+    )
+    link = tar(
+        symlink("usr/lib/aarch64-linux-gnu/libm.so", "libm.so.6"),
+        symlink("usr/lib/aarch64-linux-gnu/libz.so", "libz.so.1"),
+    )
+    found = findings({AMD64: [script], ARM64: [link]}, "MA504")
+    assert [one.path for one in found] == ["/usr/lib/aarch64-linux-gnu/libz.so"]
