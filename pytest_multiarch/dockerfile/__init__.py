@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pytest_multiarch.dockerfile.reading import BaseImage, base_images
+from pytest_multiarch.dockerfile.reading import BaseImage, base_images, reads_elsewhere
 from pytest_multiarch.dockerfile.stages import Argument, Stage, needed_stages, read_arguments, read_stages
 
-__all__ = ["Argument", "BaseImage", "Stage", "base_images", "needed_stages", "read_arguments", "read_stages"]
+__all__ = [
+    "Argument",
+    "BaseImage",
+    "Stage",
+    "base_images",
+    "needed_stages",
+    "read_arguments",
+    "read_stages",
+    "reads_elsewhere",
+]

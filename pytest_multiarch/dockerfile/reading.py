@@ -63,6 +63,26 @@ def base_images(path: Path, args: Mapping[str, str]) -> tuple[BaseImage, ...]:
     a build context of that name would stand for the stage. Lines count from 1. Raises `UsageProblem` where the file
     cannot be read.
     """
+    images, stages = _images_and_stages(path, args)
+    return tuple(image for image in images if _is_known(image, stages))
+
+
+def reads_elsewhere(path: Path, args: Mapping[str, str]) -> bool:
+    """Say whether a build takes something that neither its context nor `base_images` holds.
+
+    That is what ``ADD`` fetches, and images whose names only the builder knows. Raises `UsageProblem` where the file cannot
+    be read.
+    """
+    images, stages = _images_and_stages(path, args)
+    if not all(_is_known(image, stages) for image in images):
+        return True
+    return any(
+        instruction.name == "ADD" and re.search(r"://|git@|\$", instruction.value)
+        for instruction in read_instructions(path)
+    )
+
+
+def _images_and_stages(path: Path, args: Mapping[str, str]) -> tuple[list[BaseImage], set[str]]:
     values = predefined(args)
     stages: set[str] = set()
     bases: list[BaseImage] = []
@@ -81,13 +101,12 @@ def base_images(path: Path, args: Mapping[str, str]) -> tuple[BaseImage, ...]:
             sources += [BaseImage(reference, line) for reference in sources_of(value) if not reference.isdecimal()]
     # These know all stages, also those further down.
     sources = [image for image in sources if image.reference.lower() not in stages]
-    return tuple(
-        image
-        for image in sorted([*bases, *sources], key=lambda image: image.line)
-        if image.reference not in ("", "scratch")
-        and "$" not in image.reference
-        and _short_name(image.reference) not in stages
-    )
+    found = sorted([*bases, *sources], key=lambda image: image.line)
+    return [image for image in found if image.reference not in ("", "scratch")], stages
+
+
+def _is_known(image: BaseImage, stages: set[str]) -> bool:
+    return "$" not in image.reference and _short_name(image.reference) not in stages
 
 
 def read_instructions(path: Path) -> Iterator[Instruction]:

@@ -14,7 +14,7 @@ from pytest_multiarch.errors import BuildError, CommandTimeout
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_multiarch.engine.builder import Builder
@@ -43,6 +43,7 @@ def build_platform(
     docker_config: Path,
     contexts: Mapping[str, str],
     limit: float,
+    caches: Sequence[str] = (),
     listener: BuildListener | None = None,
     stopping: threading.Event | None = None,
 ) -> BuiltPlatform:
@@ -50,7 +51,9 @@ def build_platform(
 
     ``name`` is the repository as the builder sees it (``localhost:PORT/…``), ``folder`` takes the metadata file,
     ``docker_config`` is the overlay with the registry's credentials, ``contexts`` are build contexts beside the
-    specification's own. ``limit`` is in seconds. Raises `BuildError`, and `CommandTimeout` with the steps that it was at.
+    specification's own, ``caches`` buildx's arguments about them. ``limit`` is in seconds.
+
+    Raises `BuildError`, and `CommandTimeout` with the steps that it was at.
     """
     listener = listener or Silent()
     tagged = platform_tag(name, platform)
@@ -76,6 +79,7 @@ def build_platform(
                 *("docker", "buildx", "build", "--builder", builder.name, "--platform", str(platform)),
                 *("--progress", "rawjson", "--metadata-file", metadata, "--output", output),
                 *_spec_arguments(spec, contexts),
+                *caches,
                 str(spec.context),
             ],
             env=client_environ(

@@ -132,6 +132,19 @@ def create_builder(
     return Builder(name, "docker-container", ours)
 
 
+def revive_builder(name: str, ledger: Ledger, environ: Mapping[str, str], limit: float = 300) -> Builder | None:
+    """Return a builder of an earlier run, started where it had stopped; None where there is none that comes up."""
+    ours = _own_buildx_folder(ledger, environ)
+    instance = Path(ours["BUILDX_CONFIG"]) / "instances" / name
+    if not instance.is_file():
+        return None
+    outcome = run(["docker", "buildx", "inspect", name, "--bootstrap"], env=client_environ(ours), limit=limit)
+    if outcome.exit_code == 0:
+        return Builder(name, "docker-container", ours)
+    instance.unlink()
+    return None
+
+
 def _expect_builder(engine: Engine, ledger: Ledger, node: str, image: str) -> None:
     """Write down what buildx is about to make for a node.
 

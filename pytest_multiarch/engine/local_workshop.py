@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,28 +11,29 @@ from pytest_multiarch.engine import build
 from pytest_multiarch.engine import builder as buildx
 from pytest_multiarch.engine.bases import copy_bases
 from pytest_multiarch.engine.belongings import Belongings
+from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builds import Build
-from pytest_multiarch.engine.cleanup import remove, sweep_folder
+from pytest_multiarch.engine.caches import cache_arguments
+from pytest_multiarch.engine.cleanup import sweep_folder
+from pytest_multiarch.engine.inputs import files_digest, platform_digest
 from pytest_multiarch.engine.layouts import copy_platform, look_at
-from pytest_multiarch.engine.overlay import make_overlay
 from pytest_multiarch.engine.pulls import Pulls
-from pytest_multiarch.engine.registry import container_class, free_port, start_registry
+from pytest_multiarch.engine.registry import free_port
+from pytest_multiarch.engine.site import Site
 from pytest_multiarch.engine.sources import PublishedImage, never
-from pytest_multiarch.errors import BuildError, MultiArchError
+from pytest_multiarch.errors import BuildError, MultiArchError, NotInRegistry
 from pytest_multiarch.image.credentials import DockerCredentials
 from pytest_multiarch.image.layout import LayoutLocation
 from pytest_multiarch.image.reference import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from pytest_multiarch.engine.bases import Bases
-    from pytest_multiarch.engine.build import BuiltPlatform
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.docker import Engine
-    from pytest_multiarch.engine.ledger import Ledger
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.progress import BuildListener
     from pytest_multiarch.engine.registry import Registry
@@ -53,19 +54,17 @@ class LocalWorkshop:
         self._options = options
         self._listener = listener
         self._lock = threading.RLock()
-        # Two pools: a build waits for registry and builder, and however many wait, these must come to their turn.
-        self._starts = ThreadPoolExecutor(max_workers=8, thread_name_prefix="multiarch-start")
+        # A pool of their own: a build waits for registry and builder, and however many wait, these must come to their turn.
         self._builds = ThreadPoolExecutor(max_workers=16, thread_name_prefix="multiarch-build")
         self._brought = ThreadPoolExecutor(max_workers=8, thread_name_prefix="multiarch-pull")
         self._stopping = threading.Event()
-        self._started: dict[str, Future[object]] = {}
-        self._builders = 1
         self._by_key: dict[tuple[object, ...], Build] = {}
         self._by_name: dict[str, Build] = {}
         self._layouts: dict[LayoutLocation, tuple[LayoutClient, Reference]] = {}
         self._adopted: list[Path] = []
         self._users: dict[str, Credentials | None] = {}
-        self._pulls = Pulls(self.belongings.daemons.of, self.belongings.book, self._credentials_for)
+        self._site = Site(options, self.belongings, listener)
+        self._pulls = Pulls(self.belongings.daemons.of, self._site.book_of, self._credentials_for)
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
         """Look for what the run needs. Raises `UsageProblem`."""
@@ -83,21 +82,20 @@ class LocalWorkshop:
         if not (builds or (runs and is_layout)):
             return
         daemons.of_nodes()
-        if self._options.registry_port is not None:
+        if self._options.registry_port is not None and self._options.reuse is None:
             free_port(self._options.registry_port)
 
     def start(self) -> None:
         """Let registry and builder start, side by side."""
-        self._registry()
-        self._builder()
+        self._site.start()
 
     def registry(self) -> Registry:
         """Return the throwaway registry, once it is up."""
-        return self._registry().result()
+        return self._site.registry().result()
 
     def builder(self) -> Builder:
         """Return the builder, once it is up."""
-        return self._builder().result()
+        return self._site.builder().result()
 
     def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> str:
         """Start building for the platforms, each on its own, and return the tag; equal specifications are built once."""
@@ -105,7 +103,11 @@ class LocalWorkshop:
         with self._lock:
             key = (spec.key, tuple(platforms))
             if key not in self._by_key:
-                made = self._start_build(spec, tuple(platforms), f"{spec.name}-{len(self._by_key)}:latest")
+                name = f"{spec.name}-{len(self._by_key)}:latest"
+                if self._options.reuse is not None:
+                    # One repository for all runs, so that what one has pushed is there for the next.
+                    name = f"{spec.name}:{self.belongings.book().run_id}-{len(self._by_key)}"
+                made = self._start_build(spec, tuple(platforms), name)
                 self._by_key[key] = self._by_name[made.name] = made
             return self._by_key[key].name
 
@@ -124,7 +126,9 @@ class LocalWorkshop:
 
     def end_building(self) -> None:
         """Hear that nothing else will be built."""
-        self._starts.submit(self._retire_builder)
+        self._site.retire_builder(
+            lambda: [future for one in self._by_key.values() for future in one.platforms.values()]
+        )
 
     def fetch(self, reference: str, platform: Platform) -> None:
         """Pull an image by digest, if the daemon does not have it from this run."""
@@ -132,13 +136,15 @@ class LocalWorkshop:
 
     def copied(self, layout: LayoutLocation, image: Reference, platform: Platform) -> Reference:
         """Copy a platform of a layout into the throwaway registry, once, and return its reference there."""
-        target = self._client()
+        target = self._site.client()
         with self._lock:
             if layout not in self._layouts:
                 home = Reference.parse(f"{self.registry().host}/layout-{len(self._layouts)}")
                 self._layouts[layout] = self.belongings.readers.of_layout(layout), home
             source, home = self._layouts[layout]
-        return self._once(f"copy of {image}", lambda: copy_platform(source, image, platform, target, home)).result()
+        return self._site.once(
+            f"copy of {image}", lambda: copy_platform(source, image, platform, target, home)
+        ).result()
 
     def adopt(self, folder: Path) -> None:
         """Close the book in this folder at the end, should its own process not have lived to do so."""
@@ -148,121 +154,66 @@ class LocalWorkshop:
     def stop(self) -> None:
         """End builds, and whoever waits for them."""
         self._stopping.set()
-        for pool in (self._brought, self._builds, self._starts):
-            pool.shutdown(wait=False, cancel_futures=True)
-        for pool in (self._brought, self._builds, self._starts):
-            pool.shutdown(wait=True)
+        for wait in (False, True):
+            self._brought.shutdown(wait=wait, cancel_futures=True)
+            self._builds.shutdown(wait=wait, cancel_futures=True)
+            self._site.stop(wait=wait)
 
     def close(self) -> list[str]:
         """Remove all that was started, and return what could not be removed, a line each."""
         self.stop()
         # What was adopted goes first: an image does not go while a container uses it.
-        return self.belongings.close(lambda engine: [line for folder in self._adopted for line in sweep_folder(folder)])
+        return self.belongings.close(self._close_others)
 
-    def _once(self, name: str, make: Callable[[], T]) -> Future[T]:
-        with self._lock:
-            if name not in self._started:
-                self._started[name] = self._starts.submit(make)
-            return self._started[name]  # type: ignore[return-value]
-
-    def _registry(self) -> Future[Registry]:
-        engine, book = self.belongings.daemons.main(), self.belongings.book()
-        container_class()
-        image, port = self._options.registry_image, self._options.registry_port
-        return self._once("registry", lambda: start_registry(engine, book, image=image, port=port))
-
-    def _builder(self) -> Future[Builder]:
-        engine, book = self.belongings.daemons.main(), self.belongings.book()
-        with self._lock:
-            name = f"{book.prefix}-builder" + (f"-{self._builders}" if self._builders > 1 else "")
-            return self._once(f"builder {self._builders}", lambda: self._make_builder(engine, book, name))
-
-    def _make_builder(self, engine: Engine, book: Ledger, name: str) -> Builder:
-        environ = engine.environ
-        choice = self._options.builder
-        if choice == "docker":
-            return buildx.daemon_builder(book, environ)
-        if choice not in ("auto", "container"):
-            return buildx.existing_builder(choice, book, environ)
-        image = self._options.buildkit_image
-        belongings = self.belongings
-        try:
-            return buildx.create_builder(
-                engine,
-                book,
-                environ,
-                image=image,
-                mirrors=belongings.mirrors(),
-                nodes=belongings.daemons.of_nodes(),
-                name=name,
-            )
-        except buildx.ImageUnavailable as error:
-            if choice == "container" or engine.facts.store != "containerd":
-                raise
-            self._listener.note(f"the daemon's own BuildKit builds instead: {image} cannot be had ({error.found})")
-            return buildx.daemon_builder(book, environ)
-
-    def _retire_builder(self) -> None:
-        """Remove a builder that nobody needs any more, which takes longest of all at the end, while tests still run."""
-        while True:
-            with self._lock:
-                builds = [future for build in self._by_name.values() for future in build.platforms.values()]
-                number = f"builder {self._builders}"
-                if all(future.done() for future in builds):
-                    self._builders += 1  # should somebody ask after all, another one is made
-                    break
-            for future in builds:
-                with suppress(MultiArchError, CancelledError):  # not `wait`: it sleeps through a pool's cancelling
-                    future.result()
-        started = self._started.get(number)
-        if started is None or self._stopping.is_set():
-            return
-        with suppress(MultiArchError):  # one that did not start has told those who needed it
-            builder: Builder = started.result()  # type: ignore[assignment]
-            node = f"buildx_buildkit_{builder.name}"
-            ledger, daemons = self.belongings.book(), self.belongings.daemons
-            engines = {"": daemons.main(), **{engine.endpoint: engine for _, engine in daemons.of_nodes()}}
-            for daemon, engine in engines.items():
-                entries = ledger.entries()
-                remove(engine, ledger, [one for one in entries if one.daemon == daemon and one.name.startswith(node)])
+    def _close_others(self, engine: Engine) -> list[str]:
+        problems = [line for folder in self._adopted for line in sweep_folder(folder)]
+        if kept := self._site.kept():
+            problems += kept.close(engine, self._site.host, self._pulls.fetched)
+        return problems
 
     def _layout(self, location: LayoutLocation) -> PublishedImage:
         client = self.belongings.readers.of_layout(location)
         return PublishedImage(client, client.reference, never)
 
-    def _client(self) -> RegistryClient:
-        registry = self._registry()
-        return self._once("client", lambda: self.belongings.readers.of_registry(registry.result())).result()
-
     def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], name: str) -> Build:
-        registry, builder = self._registry(), self._builder()
-        overlay = self._once("overlay", lambda: self._overlay(registry.result()))
+        self._site.start()
+        registry, kept = self._site.registry(), self._site.kept()
         bases = self._builds.submit(self._copy_bases, spec, platforms, registry)
+        inputs = self._builds.submit(lambda: files_digest(spec, bases.result().contexts) if kept is not None else "")
 
         def home() -> tuple[RegistryClient, Reference]:
-            return self._client(), Reference.parse(f"{registry.result().host}/{name}")
+            return self._site.client(), Reference.parse(f"{registry.result().host}/{name}")
 
         def build_one(platform: Platform) -> BuiltPlatform:
-            _, reference = home()
-            ready, found = builder.result(), bases.result()
+            client, reference = home()
+            found, read = bases.result(), inputs.result()
+            read = platform_digest(read, platform) if read else ""
+            if kept is not None and (digest := _still_there(client, reference, kept.digest_of(read))):
+                self._listener.note(f"{platform}: nothing has changed, not built again")
+                return BuiltPlatform(platform, digest, 0.0)
+            ready = self._site.builder().result()
             if not ready.pushes_by_digest:
                 self.belongings.book().add("image", build.platform_tag(reference.name, platform))
             try:
-                return build.build_platform(
+                built = build.build_platform(
                     ready,
                     spec,
                     platform,
                     name=reference.name,
                     folder=self.belongings.book().folder,
-                    docker_config=overlay.result(),
+                    docker_config=self._site.overlay(),
                     contexts=found.contexts,
                     limit=self.belongings.supports.build_limit(platform),
+                    caches=cache_arguments(self._options.cache_from, self._options.cache_to, platform),
                     listener=self._listener,
                     stopping=self._stopping,
                 )
             except BuildError as error:
                 # Only now: the stage that stands on such an image may be one that this platform does not use.
                 raise found.fault_behind(error, platform) or error from None
+            if kept is not None:
+                kept.remember(read, built.digest)
+            return built
 
         return Build(name, {one: self._builds.submit(build_one, one) for one in platforms}, home)
 
@@ -271,7 +222,7 @@ class LocalWorkshop:
             spec,
             platforms,
             source=self.belongings.readers.users(),
-            target=self._client(),
+            target=self._site.client(),
             registry=registry.result(),
             builders_own=self.belongings.daemons.main().facts.platform,
             listener=self._listener,
@@ -281,18 +232,8 @@ class LocalWorkshop:
         with suppress(MultiArchError):  # the tests that need it come to the same, and tell it
             self.fetch(build.reference(platform), platform)
 
-    def _overlay(self, registry: Registry) -> Path:
-        login = (registry.credentials.username, registry.credentials.secret)
-        return make_overlay(self.belongings.book().folder, {registry.host: login})
-
     def _credentials_for(self, host: str) -> Credentials | None:
-        with self._lock:
-            registry = self._started.get("registry")
-        if registry is not None and registry.done() and registry.exception() is None:
-            ours: Registry = registry.result()  # type: ignore[assignment]
-            if ours.host == host:
-                return ours.credentials
-        return self._users_credentials(host)
+        return self.registry().credentials if host == self._site.host else self._users_credentials(host)
 
     def _users_credentials(self, host: str) -> Credentials | None:
         with self._lock:
@@ -304,3 +245,11 @@ class LocalWorkshop:
                     self._listener.note(error.headline)
                     self._users[host] = None
             return self._users[host]
+
+
+def _still_there(client: RegistryClient, tag: Reference, digest: str) -> str:
+    """Return the digest if the registry still has what is under it, else nothing."""
+    try:
+        return client.head_manifest(tag.with_digest(digest)).digest if digest else ""
+    except NotInRegistry:
+        return ""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_multiarch.platforms import Platform
 
 
@@ -23,7 +25,8 @@ class EngineOptions:
 
     Time limits are in seconds; ``emulation_factor`` multiplies them for platforms that are emulated. Without ``runs`` no
     container of an image is started. ``plain_http`` are registries (``host[:port]``) that are read without TLS, besides
-    those on this machine.
+    those on this machine. ``reuse`` is the project whose next run is to find registry, builder and cache again; None lets
+    nothing stay.
     """
 
     builder: str
@@ -39,3 +42,6 @@ class EngineOptions:
     emulation_factor: float = 5
     install_emulators: bool = False
     emulators_image: str = ""
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    reuse: Path | None = None

@@ -18,21 +18,27 @@ if TYPE_CHECKING:
 class Pulls:
     """Pull images by their platform's digest. Thread-safe: two images are pulled side by side, one image once.
 
-    ``credentials_for`` gives what a registry asks of the daemon, by its host.
+    ``book_of`` gives the book in which an image is to stand, ``credentials_for`` what a registry asks of the daemon, by its
+    host.
     """
 
     def __init__(
         self,
         engine_for: Callable[[Platform], Engine],
-        book: Callable[[], Ledger],
+        book_of: Callable[[str], Ledger],
         credentials_for: Callable[[str], Credentials | None],
     ) -> None:
         self._engine_for = engine_for
-        self._book = book
+        self._book_of = book_of
         self._credentials_for = credentials_for
         self._pulled: set[tuple[str, str]] = set()
         self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
+
+    @property
+    def fetched(self) -> frozenset[str]:
+        """Return what has been brought so far."""
+        return frozenset(reference for _, reference in self._pulled)
 
     def fetch(self, reference: str, platform: Platform) -> None:
         """See to it that the daemon of a platform has an image. Raises `EngineError`."""
@@ -47,6 +53,6 @@ class Pulls:
             if is_there and key in self._pulled:
                 return
             if not is_there:
-                self._book().add("image", reference, engine.endpoint)
+                self._book_of(reference).add("image", reference, engine.endpoint)
             engine.pull(reference, platform=platform, credentials=self._credentials_for(reference.partition("/")[0]))
             self._pulled.add(key)

@@ -97,6 +97,22 @@ def start_registry(engine: Engine, ledger: Ledger, *, image: str, port: int | No
     return Registry(host, url, credentials)
 
 
+def answers_again(engine: Engine, name: str, registry: Registry, limit: float = 30) -> bool:
+    """Say whether a registry of an earlier run answers, after it has been started where it had stopped."""
+    try:
+        with translated(f"looking for the registry {name}"):
+            if not engine.api.inspect_container(name)["State"]["Running"]:
+                engine.api.start(name)
+    except EngineError:
+        return False  # it is gone, or its port is somebody else's by now
+    deadline = time.monotonic() + limit
+    while _ask(registry.url, registry.credentials):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)  # between two looks at the condition
+    return True
+
+
 def _start_container(
     engine: Engine, ledger: Ledger, image: str, port: int, credentials: Credentials
 ) -> DockerRegistryContainer:

@@ -156,6 +156,8 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what `@pytest.mark.platforms` or `--multiarch-no-run` excludes, and refuse tests whose platforms cannot be said."""
+    if not items:
+        return
     from pytest_multiarch.errors import UsageProblem
     from pytest_multiarch.plugin.selection import needs, split_by_marker, uses_containers
     from pytest_multiarch.plugin.state import State
@@ -177,6 +179,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Say which platform is tested where the user named none."""
+    if not items:
+        return []
     from pytest_multiarch.errors import UsageProblem
     from pytest_multiarch.plugin.selection import needs
     from pytest_multiarch.plugin.state import State
@@ -209,11 +213,13 @@ def _look_ahead(session: pytest.Session) -> None:
     option = session.config.option
     if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
         return
+    # Empty in pytest-xdist's controller, which runs no tests itself.
+    items = getattr(session, "items", [])
+    if not items:
+        return
     from pytest_multiarch.plugin.selection import needs
     from pytest_multiarch.plugin.state import State
 
-    # Empty in pytest-xdist's controller, which runs no tests itself.
-    items = getattr(session, "items", [])
     wanted = needs(items)
     state = State.of(session.config)
     if wanted.platforms and state.worker is not None:

@@ -1,8 +1,13 @@
-"""Options, their ini twins and the defaults, read once into frozen values."""
+"""Options, their ini twins and the defaults, read once into frozen values.
+
+Every pytest run that has the plugin installed registers the options; what reads them is loaded where they are read.
+"""
 
 from __future__ import annotations
 
-from pytest_multiarch.settings.audit import read_audit_policy
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from pytest_multiarch.settings.options import (
     AUDIT_OPTIONS,
     OPTIONS,
@@ -12,7 +17,12 @@ from pytest_multiarch.settings.options import (
     is_audit_wanted,
     is_configured,
 )
-from pytest_multiarch.settings.reading import Settings, read_settings, resolve_image
+
+if TYPE_CHECKING:
+    from pytest_multiarch.settings.audit import read_audit_policy
+    from pytest_multiarch.settings.reading import Settings, read_settings, resolve_image
+
+_READING = {"read_audit_policy": "audit", "Settings": "reading", "read_settings": "reading", "resolve_image": "reading"}
 
 __all__ = [
     "AUDIT_OPTIONS",
@@ -27,3 +37,10 @@ __all__ = [
     "read_settings",
     "resolve_image",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what reads options at its first use (PEP 562)."""
+    if name not in _READING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_READING[name]}"), name)

@@ -5,8 +5,7 @@ A list option's ini twin is ``type="args"``, so that one text and a TOML list bo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +18,10 @@ DEFAULT_BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
 DEFAULT_EMULATORS_IMAGE = "tonistiigi/binfmt:qemu-v10.2.3"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """Describe one option: its name without prefix, its help, and what its values are.
+
+    Not a dataclass: making one takes a millisecond, which every pytest run that has the plugin installed would pay.
 
     A list may be given several times; of ``lines`` each value is one line in the ini file, blanks included. A flag has no
     value.
@@ -99,6 +99,24 @@ OPTIONS = (
         "registry to read without TLS, besides those on this machine; repeatable",
         "HOST[:PORT]",
         is_list=True,
+    ),
+    Option(
+        "cache-from",
+        "where builds take cache from, as docker buildx build has it; {platform} stands for the platform; repeatable",
+        "CACHE",
+        is_list=True,
+    ),
+    Option(
+        "cache-to",
+        "where builds put their cache, one per platform: type=local,dest=cache/{platform}; repeatable",
+        "CACHE",
+        is_list=True,
+    ),
+    Option(
+        "reuse",
+        "keep registry, builder and cache for the next run of this project; what is unchanged is not built again "
+        "(python -m pytest_multiarch prune removes them)",
+        is_flag=True,
     ),
     Option("mirror", "mirror of Docker Hub to use before those that the daemon names; repeatable", "URL", is_list=True),
     Option("registry-image", "image of the throwaway registry", "REF", DEFAULT_REGISTRY_IMAGE),

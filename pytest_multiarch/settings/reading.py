@@ -64,13 +64,17 @@ def read_settings(config: pytest.Config) -> Settings:
         platforms_given=bool(values["platforms"]),
         image=_image(config, values["image"], "--multiarch-image") if values["image"] else "",
         build=spec,
-        engine=_engine_options(values),
+        engine=_engine_options(config, values, len(platforms)),
         skips_unavailable=_choice(values["unavailable"], "--multiarch-unavailable", ("fail", "skip")) == "skip",
     )
 
 
-def _engine_options(values: Mapping[str, Any]) -> EngineOptions:
+def _engine_options(config: pytest.Config, values: Mapping[str, Any], platforms: int) -> EngineOptions:
+    from pytest_multiarch.engine.caches import parse_cache
     from pytest_multiarch.engine.options import EngineOptions
+
+    def caches(name: str) -> tuple[str, ...]:
+        return tuple(parse_cache(text, f"--multiarch-{name}", config.rootpath, platforms) for text in values[name])
 
     return EngineOptions(
         builder=values["builder"],
@@ -88,6 +92,9 @@ def _engine_options(values: Mapping[str, Any]) -> EngineOptions:
         emulation_factor=read_number(values["emulation-factor"], "--multiarch-emulation-factor", float, 1, 100),
         install_emulators=values["install-emulators"],
         emulators_image=_reference(values["emulators-image"], "--multiarch-emulators-image"),
+        cache_from=caches("cache-from"),
+        cache_to=caches("cache-to"),
+        reuse=config.rootpath if values["reuse"] else None,
     )
 
 

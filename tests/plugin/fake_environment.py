@@ -142,6 +142,9 @@ class FakeWorkshop:
             emulation_factor=options.emulation_factor,
             install_emulators=options.install_emulators,
             emulators_image=options.emulators_image,
+            cache_from=list(options.cache_from),
+            cache_to=list(options.cache_to),
+            reuse=options.reuse.name if options.reuse is not None else None,
         )
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
         self._lock = threading.Lock()

@@ -53,6 +53,22 @@ CASES = {
         ("linux/386=old",),
         ["linux/386=old"],
     ),
+    "cache-from": Case(
+        "made",
+        "cache_from",
+        ("type=registry,ref=r.example/c:{platform}", "r.example/c:main"),
+        ["type=registry,ref=r.example/c:{platform}", "r.example/c:main"],
+        ("type=local,src=/cache",),
+        ["type=local,src=/cache"],
+    ),
+    "cache-to": Case(
+        "made",
+        "cache_to",
+        ("type=inline", "type=local,dest=/cache/{platform}"),
+        ["type=inline", "type=local,dest=/cache/{platform}"],
+        ("type=registry,ref=r.example/c:{platform}",),
+        ["type=registry,ref=r.example/c:{platform}"],
+    ),
     "mirror": Case(
         "made",
         "mirrors",
@@ -177,12 +193,40 @@ def test_without_options_the_documented_defaults_hold(project: Project) -> None:
             "emulation_factor": 5,
             "install_emulators": False,
             "emulators_image": "tonistiigi/binfmt:qemu-v10.2.3",
+            "cache_from": [],
+            "cache_to": [],
+            "reuse": None,
         }
     ]
     (build,) = project.calls("build")
     assert build["context"] == project.path.name
     assert build["dockerfile"] == "Dockerfile"
     assert (build["target"], build["args"], build["contexts"], build["base_images"]) == (None, {}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("args", "ini", "arrives"),
+    [
+        ([], "", False),
+        (["--multiarch-reuse"], "", True),
+        ([], "multiarch_reuse = true", True),
+        ([], "multiarch_reuse = no", False),
+    ],
+)
+def test_what_lives_on_is_the_projects_own(project: Project, args: list[str], ini: str, arrives: bool) -> None:
+    project.pytester.makeini(f"[pytest]\n{ini}\n")
+    assert project.run(*args).ret == pytest.ExitCode.OK
+    (made,) = project.calls("made")
+    assert made["reuse"] == (project.path.name if arrives else None)
+
+
+def test_a_cache_that_platforms_would_share_is_refused(project: Project) -> None:
+    both = "--multiarch-platforms=linux/amd64,linux/arm64"
+    result = project.run(both, "--multiarch-cache-to=type=local,dest=cache")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: reading 'type=local,dest=cache' of --multiarch-cache-to: the run's 2 platforms*"]
+    )
 
 
 def test_paths_are_relative_to_the_rootdir(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
-from pytest_multiarch.engine import belongings, build, local_workshop
+from pytest_multiarch.engine import belongings, build, local_workshop, site
 from pytest_multiarch.engine import builder as buildx
 from pytest_multiarch.engine.bases import Bases
 from pytest_multiarch.engine.build import BuiltPlatform
@@ -94,9 +94,9 @@ class World:
         monkeypatch.setattr(Engine, "at", self._at)
         monkeypatch.setattr(belongings, "sweep_abandoned", self._sweep)
         monkeypatch.setattr(belongings, "Watchdog", self._watchdog)
-        monkeypatch.setattr(local_workshop, "container_class", lambda: None)
-        monkeypatch.setattr(local_workshop, "start_registry", self._start_registry)
-        monkeypatch.setattr(local_workshop, "remove", self._remove)
+        monkeypatch.setattr(site, "container_class", lambda: None)
+        monkeypatch.setattr(site, "start_registry", self._start_registry)
+        monkeypatch.setattr(site, "remove", self._remove)
         monkeypatch.setattr(local_workshop, "sweep_folder", self._sweep_folder)
         monkeypatch.setattr(local_workshop, "copy_bases", self._copy_bases)
         monkeypatch.setattr(belongings, "close_book", self._close_book)
@@ -550,7 +550,7 @@ def test_a_layouts_first_run_brings_the_registry_and_one_platform(
     write_layout(tmp_path / "out")
     with FakeRegistry().running() as registry:
         monkeypatch.setattr(
-            local_workshop,
+            site,
             "start_registry",
             lambda *_, **__: Registry(registry.host, registry.url, Credentials("u", "p")),
         )
@@ -643,7 +643,7 @@ def test_a_build_is_started_without_waiting_for_registry_and_builder(
         assert up.wait(20)
         return REGISTRY
 
-    monkeypatch.setattr(local_workshop, "start_registry", start_late)
+    monkeypatch.setattr(site, "start_registry", start_late)
     environment = make()
     environment.prepare(spec, [AMD64, ARM64], warm=[], run=[])
     wait_until(lambda: world.count("builder started") == 1)

@@ -108,7 +108,7 @@ def fetching(engine: Engine, ledger: Ledger, node: Engine | None = None) -> Call
     """Return what brings images to the daemons: to ``node`` those for arm64."""
     pulls = Pulls(
         lambda platform: node if node is not None and platform == ARM64 else engine,
-        lambda: ledger,
+        lambda reference: ledger,
         lambda host: Credentials("me", "p") if host == "localhost:5001" else None,
     )
     return pulls.fetch
