@@ -1,1 +1,1 @@
-"""What reading and auditing images costs, measured beside what cannot be had cheaper: `python -m benchmarks --help`."""
+"""Measurements that anyone can run, each beside what it is held against, in turns: `python -m benchmarks --help`."""
