@@ -71,16 +71,16 @@ class Belongings:
     def close(self, also: Callable[[Engine], list[str]] | None = None) -> list[str]:
         """Remove what stands in the book, close the rest, and return what could not be removed, a line each.
 
-        ``also`` removes what has to go before it, and returns the same.
+        ``also`` removes more, after all containers, and returns the same.
         """
         problems: list[str] = []
         with self._lock:
             self.readers.close()
             engine = self.daemons.connected
             if engine is not None and self._ledger is not None:
+                problems = close_book(engine, self._ledger)
                 if also is not None:
                     problems += also(engine)
-                problems += close_book(engine, self._ledger)
             if self._watchdog is not None:
                 # With something left, the watchdog tries again: it may only take the daemon a moment.
                 self._watchdog.abandon() if problems else self._watchdog.dismiss()

@@ -22,7 +22,8 @@ def close_book(engine: Engine, ledger: Ledger) -> list[str]:
 
     The run's folder goes last, and stays where something is left, so that the next run can try again.
     """
-    problems: list[str] = []
+    # What other processes of the run have left goes first: an image does not go while a container uses it.
+    problems = [line for folder in ledger.adopted() for line in sweep_folder(folder)]
     entries = ledger.entries()
     for daemon in dict.fromkeys(owned.daemon for owned in entries):
         batch = [owned for owned in entries if owned.daemon == daemon]
@@ -95,7 +96,7 @@ def sweep_folder(folder: Path) -> list[str]:
 
 
 def _sweep(run: AbandonedRun) -> list[str]:
-    if not run.ledger.entries():
+    if not run.ledger.entries() and not run.ledger.adopted():
         run.ledger.remove_folder()
         return []
     try:

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -74,6 +75,7 @@ class Ledger:
         self.folder = folder
         self.run_id = run_id
         self._book = folder / "ledger.jsonl"
+        self._adoptions = folder / "adopted.jsonl"
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
 
@@ -123,6 +125,20 @@ class Ledger:
                 else:
                     kept.pop(owned, None)
         return tuple(reversed(kept))
+
+    def adopt(self, folder: Path) -> None:
+        """Write down the folder of another process's book that is to be closed before this one."""
+        with self._lock, self._adoptions.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(str(folder))}\n")
+
+    def adopted(self) -> tuple[Path, ...]:
+        """Return the folders of the books that are to be closed before this one."""
+        lines = self._adoptions.read_text(encoding="utf-8").splitlines() if self._adoptions.exists() else []
+        found = []
+        for line in lines:
+            with suppress(ValueError):  # the last line of a process that was killed while it wrote
+                found.append(Path(json.loads(line)))
+        return tuple(found)
 
     def remove_folder(self) -> None:
         """Remove the run's folder with all that is in it."""

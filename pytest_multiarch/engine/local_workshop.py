@@ -14,7 +14,6 @@ from pytest_multiarch.engine.belongings import Belongings
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builds import Build
 from pytest_multiarch.engine.caches import cache_arguments
-from pytest_multiarch.engine.cleanup import sweep_folder
 from pytest_multiarch.engine.inputs import files_digest, platform_digest
 from pytest_multiarch.engine.layouts import copy_platform, look_at
 from pytest_multiarch.engine.pulls import Pulls
@@ -61,7 +60,6 @@ class LocalWorkshop:
         self._by_key: dict[tuple[object, ...], Build] = {}
         self._by_name: dict[str, Build] = {}
         self._layouts: dict[LayoutLocation, tuple[LayoutClient, Reference]] = {}
-        self._adopted: list[Path] = []
         self._users: dict[str, Credentials | None] = {}
         self._site = Site(options, self.belongings, listener)
         self._pulls = Pulls(self.belongings.daemons.of, self._site.book_of, self._credentials_for)
@@ -148,8 +146,7 @@ class LocalWorkshop:
 
     def adopt(self, folder: Path) -> None:
         """Close the book in this folder at the end, should its own process not have lived to do so."""
-        with self._lock:
-            self._adopted.append(folder)
+        self.belongings.book().adopt(folder)
 
     def stop(self) -> None:
         """End builds, and whoever waits for them."""
@@ -162,14 +159,11 @@ class LocalWorkshop:
     def close(self) -> list[str]:
         """Remove all that was started, and return what could not be removed, a line each."""
         self.stop()
-        # What was adopted goes first: an image does not go while a container uses it.
-        return self.belongings.close(self._close_others)
+        return self.belongings.close(self._tidy)
 
-    def _close_others(self, engine: Engine) -> list[str]:
-        problems = [line for folder in self._adopted for line in sweep_folder(folder)]
-        if kept := self._site.kept():
-            problems += kept.close(engine, self._site.host, self._pulls.fetched)
-        return problems
+    def _tidy(self, engine: Engine) -> list[str]:
+        kept = self._site.kept()
+        return kept.close(engine, self._site.host, self._pulls.fetched) if kept is not None else []
 
     def _layout(self, location: LayoutLocation) -> PublishedImage:
         client = self.belongings.readers.of_layout(location)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import tempfile
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_multiarch.engine.ledger import FOLDER_PREFIX
 from tests.integration.support import Machine
+from tests.integration.test_cleanup import until
 from tests.integration.test_main_job import BOTH, run_pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytest.importorskip("xdist", reason="pytest-xdist is not installed")
 
@@ -99,3 +102,27 @@ def test_each_platform_is_built_once_and_pulled_once(facts: list[dict[str, Any]]
     pulled = Counter(name for method, kind, name, agent in requests if (method, kind) == ("GET", "blobs"))
     assert len(pulled) >= 4  # config and layers of two platforms
     assert set(pulled.values()) == {1}
+
+
+def test_a_killed_run_is_cleaned_up_with_its_workers(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
+    (tmp_path / "test_it.py").write_text(
+        "import time\ndef test_it(platform_container):\n    open('ready', 'w').close()\n    time.sleep(300)\n",
+        encoding="utf-8",
+    )
+    before = Machine.now()
+    command = [sys.executable, "-m", "pytest", "-n1", "-p", "no:cacheprovider"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert until((tmp_path / "ready").exists, 240)
+        assert len(Machine.now().containers - before.containers) >= 2
+    finally:
+        process.kill()
+        process.wait()
+    # The folders go last. Before that the images cannot be listed: the daemon trips over one that is being removed.
+    assert until(lambda: run_folders() == before.folders, 60)
+    assert Machine.now() == before
+
+
+def run_folders() -> frozenset[str]:
+    return frozenset(path.name for path in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"))

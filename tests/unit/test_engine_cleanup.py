@@ -209,6 +209,32 @@ def test_a_dead_run_is_swept_with_the_daemon_that_it_used(ledger: Ledger, api: F
     assert not ledger.folder.exists()
 
 
+def test_what_other_processes_of_a_run_have_left_goes_first(engine: Engine, ledger: Ledger, api: FakeEngineApi) -> None:
+    workers = [Ledger.open_new({"DOCKER_HOST": api.url}) for _ in range(3)]
+    for number, worker in enumerate(workers):
+        worker.add("container", f"warm-{number}")
+        ledger.adopt(worker.folder)
+    workers[2].remove_folder()  # it has closed its book itself
+    ledger.add("image", "i")
+    assert close_book(engine, ledger) == []
+    assert set(api.deleted[:2]) == {"/containers/warm-0", "/containers/warm-1"}
+    assert api.deleted[2:] == ["/images/i"]
+    assert not any(book.folder.exists() for book in [ledger, *workers])
+
+
+def test_a_dead_run_is_swept_with_its_other_processes_though_its_own_book_is_empty(
+    ledger: Ledger, api: FakeEngineApi
+) -> None:
+    worker = Ledger.open_new({"DOCKER_HOST": api.url})
+    worker.add("container", "warm")
+    ledger.adopt(worker.folder)
+    with (ledger.folder / "adopted.jsonl").open("a") as file:
+        file.write('"/cut o')
+    assert sweep_folder(ledger.folder) == []
+    assert api.deleted == ["/containers/warm"]
+    assert not ledger.folder.exists()
+
+
 def test_a_living_run_is_left_alone(ledger: Ledger, api: FakeEngineApi) -> None:
     ledger.add("container", "c")
     assert sweep_abandoned() == []
