@@ -50,7 +50,8 @@ def sqlite_headers(path: str, database: bytes, log: bytes = b"") -> Generator[tu
                     if not isinstance(number, int) or not isinstance(header, bytes) or len(header) > _HEADER_BYTES:
                         refuse(path, "table Packages", "a row that is no header")
                     yield number, header
-        except sqlite3.Error as error:
+        # SQLite's message may quote the file, and Python decodes it before it makes an error of it.
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             refuse(path, "", f"SQLite says: {plain(str(error))}")
 
 

@@ -98,6 +98,13 @@ def test_sqlite(data: bytes, beginning: bytes) -> None:
             check(read_rpm(Tree({SQLITE: one})))
 
 
+def test_sqlite_with_a_schema_that_is_no_text() -> None:
+    broken = DATABASE.replace(b"CREATE TABLE", b"CREATE TABL\xf3")
+    assert broken != DATABASE
+    with pytest.raises(DocumentError, match="SQLite says"):
+        read_rpm(Tree({SQLITE: broken}))
+
+
 @quietly
 @given(damaged(b"Name: x\nVersion: 1\n\n"), damaged(b"Wheel-Version: 1.0\nTag: cp311-cp311-linux_armv7l\n"))
 def test_python_distributions(metadata: bytes, wheel: bytes) -> None:

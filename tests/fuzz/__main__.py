@@ -1,0 +1,100 @@
+"""Fuzz one harness, or all of them one after another, for some seconds."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.fuzz.harness import Harness
+
+# Known without importing anything: what is imported before atheris looks at it is not traced.
+_MODULES = {
+    "tests.fuzz.texts": ("platform", "reference", "dockerfile", "progress", "challenge"),
+    "tests.fuzz.documents": ("index", "manifest", "config", "attestation"),
+    "tests.fuzz.files": ("tar", "elf", "packages"),
+}
+NAMES = tuple(name for names in _MODULES.values() for name in names)
+_ONE_INPUT = 20  # seconds; what takes longer hangs
+_LONGEST = 16 * 1024  # bytes; the limits of larger input are the unit tests' business
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fuzz, and return 0 where nothing was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("name", choices=[*NAMES, "all"])
+    parser.add_argument("--seconds", type=float, default=60, help="for each harness (default: 60)")
+    parser.add_argument("--corpus", type=Path, help="a folder that keeps what has led somewhere new")
+    parser.add_argument("--findings", type=Path, default=Path(), help="the folder for what was found (default: here)")
+    given = parser.parse_args(arguments)
+    if given.name == "all":
+        return _all(given.seconds, given.corpus, given.findings)
+    if find_spec("atheris") is None:
+        from tests.fuzz.mutation import fuzz
+
+        return fuzz(load(given.name), given.seconds, given.findings / given.name)
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as seeds:
+        _with_atheris(given.name, given.seconds, Path(seeds), given.corpus, given.findings)
+    return 0
+
+
+def load(name: str) -> Harness:
+    """Import a harness."""
+    module = next(module for module, names in _MODULES.items() if name in names)
+    harness: Harness = importlib.import_module(module).HARNESSES[name]
+    return harness
+
+
+def _all(seconds: float, corpus: Path | None, findings: Path) -> int:
+    """Run each in a process of its own: libFuzzer ends the one that it runs in, and so does what crashes."""
+    failed = []
+    for name in NAMES:
+        print(f"fuzzing {name} for {seconds:.0f} s", flush=True)
+        command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", str(seconds), "--findings", str(findings)]
+        command += ["--corpus", str(corpus)] if corpus else []
+        done = subprocess.run(command, capture_output=True, check=False, timeout=4 * seconds + 120)
+        said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
+        if done.returncode:
+            failed.append(name)
+            print("\n".join(said[-60:]), flush=True)
+        elif said:
+            print(f"  {said[-1]}", flush=True)
+    print(f"findings in {', '.join(failed)}" if failed else "nothing found")
+    return 1 if failed else 0
+
+
+def _with_atheris(name: str, seconds: float, seeds: Path, corpus: Path | None, findings: Path) -> None:
+    import atheris
+
+    # Only what is ours: tracing Python's own library as well takes most of the time and finds its branches.
+    with atheris.instrument_imports(include=["pytest_multiarch"]):
+        harness = load(name)
+    kept = (corpus / name) if corpus else seeds / "new"
+    given = seeds / "seeds"
+    for folder in (kept, given, findings):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(harness.seeds):
+        (given / str(number)).write_bytes(seed)
+    longest = max(_LONGEST, *(len(seed) for seed in harness.seeds))
+    options = [
+        f"-max_total_time={seconds:.0f}",
+        f"-timeout={_ONE_INPUT}",
+        f"-max_len={longest}",
+        "-rss_limit_mb=2048",
+        "-print_final_stats=1",
+        f"-artifact_prefix={findings}/{name}-",
+    ]
+    atheris.Setup([sys.argv[0], *options, str(kept), str(given)], harness)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

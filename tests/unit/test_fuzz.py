@@ -1,0 +1,41 @@
+"""The harnesses of tests/fuzz: each takes its seeds for good, so that fuzzing starts from input that leads somewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_multiarch.errors import MultiArchError
+from tests.fuzz.__main__ import NAMES, load
+from tests.fuzz.harness import Harness
+from tests.fuzz.mutation import fuzz
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seeds_are_not_refused(name: str) -> None:
+    harness = load(name)
+    assert harness.seeds
+    for seed in harness.seeds:
+        harness.read(seed)
+
+
+def test_an_error_that_a_terminal_would_obey_is_a_finding() -> None:
+    def read(data: bytes) -> None:
+        raise MultiArchError("read it", data.decode())
+
+    Harness(read, ())(b"plain")
+    with pytest.raises(AssertionError, match="cursor"):
+        Harness(read, ())(b"\x1b[2J")
+
+
+def test_without_atheris_what_is_found_is_made_small_and_kept(tmp_path: Path) -> None:
+    def read(data: bytes) -> None:
+        assert data.count(b"x") < 3
+
+    with pytest.raises(AssertionError):
+        fuzz(Harness(read, (b"abcxdef", b"xx")), 30, tmp_path / "found")
+    assert (tmp_path / "found").read_bytes() == b"xxx"
