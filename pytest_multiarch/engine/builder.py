@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pytest_multiarch.engine.claims import claim_image
 from pytest_multiarch.engine.overlay import user_docker_folder
 from pytest_multiarch.engine.process import run
 from pytest_multiarch.engine.progress import printable
 from pytest_multiarch.errors import BuildError, EngineUnavailable, UsageProblem
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
 
     from pytest_multiarch.engine.docker import Engine
@@ -91,12 +93,14 @@ def create_builder(
     nodes: Sequence[tuple[Node, Engine]] = (),
     name: str = "",
     limit: float = 300,
+    stopping: threading.Event | None = None,
 ) -> Builder:
     """Make a builder of our own with the docker-container driver, and start it.
 
     ``mirrors`` are those of Docker Hub, handed on because such a builder ignores the daemon's. Each of ``nodes`` builds its
-    own platform on its own daemon. Raises `ImageUnavailable` where the BuildKit image cannot be pulled, and `BuildError`
-    where it does not start.
+    own platform on its own daemon. Setting ``stopping`` ends it early.
+
+    Raises `ImageUnavailable` where the BuildKit image cannot be pulled, and `BuildError` where it does not start.
     """
     name = name or f"{ledger.prefix}-builder"
     ours = _own_buildx_folder(ledger, environ)
@@ -117,7 +121,7 @@ def create_builder(
         )
     steps.append(["docker", "buildx", "inspect", name, "--bootstrap"])
     for step in steps:
-        outcome = run(step, env=client_environ(ours), limit=limit)
+        outcome = run(step, env=client_environ(ours), limit=limit, stopping=stopping)
         if outcome.exit_code != 0:
             break
     if outcome.exit_code != 0:
@@ -151,8 +155,7 @@ def _expect_builder(engine: Engine, ledger: Ledger, node: str, image: str) -> No
     `docker buildx rm` gives up after 20 s and leaks the volume (docker/buildx#4067), so both are removed by name, like
     all else.
     """
-    if not engine.has_image(image):
-        ledger.add("image", image, engine.endpoint)
+    claim_image(engine, ledger, image)
     ledger.add("volume", f"buildx_buildkit_{node}_state", engine.endpoint)
     ledger.add("container", f"buildx_buildkit_{node}", engine.endpoint)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from pytest_multiarch.engine.claims import is_claimed_elsewhere, turn
 from pytest_multiarch.engine.docker import Engine, plain, translated
 from pytest_multiarch.engine.ledger import abandoned_runs, open_abandoned
+from pytest_multiarch.engine.orphans import end_clients
 from pytest_multiarch.errors import EngineError, EngineUnavailable
 
 if TYPE_CHECKING:
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_multiarch.engine.ledger import AbandonedRun, Ledger, Owned
+
+_SETTLE = 1.0  # seconds in which a daemon has finished what a client asked for that is gone
 
 
 def close_book(engine: Engine, ledger: Ledger) -> list[str]:
@@ -24,7 +29,14 @@ def close_book(engine: Engine, ledger: Ledger) -> list[str]:
     """
     # What other processes of the run have left goes first: an image does not go while a container uses it.
     problems = [line for folder in ledger.adopted() for line in sweep_folder(folder)]
-    entries = ledger.entries()
+    problems += _remove_everywhere(engine, ledger, ledger.entries())
+    if not problems:
+        ledger.remove_folder()
+    return problems
+
+
+def _remove_everywhere(engine: Engine, ledger: Ledger, entries: Sequence[Owned]) -> list[str]:
+    problems: list[str] = []
     for daemon in dict.fromkeys(owned.daemon for owned in entries):
         batch = [owned for owned in entries if owned.daemon == daemon]
         if not daemon:
@@ -35,8 +47,6 @@ def close_book(engine: Engine, ledger: Ledger) -> list[str]:
                 problems += remove(node, ledger, batch)
         except EngineUnavailable as error:
             problems.append(f"{error.headline} (what this run has started there is left)")
-    if not problems:
-        ledger.remove_folder()
     return problems
 
 
@@ -49,15 +59,29 @@ def remove(engine: Engine, ledger: Ledger, entries: Sequence[Owned]) -> list[str
         if not batch:
             continue
         with ThreadPoolExecutor(max_workers=min(8, len(batch))) as pool:
-            for owned, problem in zip(batch, pool.map(lambda owned: _remove_one(engine, owned), batch), strict=True):
+            for owned, problem in zip(
+                batch, pool.map(lambda owned: _remove_one(engine, ledger, owned), batch), strict=True
+            ):
                 if problem:
                     problems.append(problem)
-                else:
+                elif owned.kind != "image":
                     ledger.strike(owned)
     return problems
 
 
-def _remove_one(engine: Engine, owned: Owned) -> str:
+def _remove_one(engine: Engine, ledger: Ledger, owned: Owned) -> str:
+    if owned.kind != "image":
+        return _objection(engine, owned)
+    # In the same turn as it is struck out: a run that looks in between would leave the image to this one.
+    with turn(ledger):
+        problem = "" if is_claimed_elsewhere(ledger, owned) else _objection(engine, owned)
+        if not problem:
+            ledger.strike(owned)
+    return problem
+
+
+def _objection(engine: Engine, owned: Owned) -> str:
+    """Remove something, and return why it could not be removed; empty where it is gone, or somebody else's by now."""
     from docker.errors import APIError
 
     try:
@@ -90,13 +114,18 @@ def sweep_abandoned() -> list[str]:
 
 
 def sweep_folder(folder: Path) -> list[str]:
-    """Remove what one run has left, even where its process seems to live (the watchdog knows that it does not)."""
+    """Remove what one run has left, even where its process seems to live (the watchdog knows that it does not).
+
+    It has only just died: what it had asked the daemon for may come up a moment later, so it is looked for twice.
+    """
     run = open_abandoned(folder, even_if_alive=True)
-    return _sweep(run) if run is not None else []
+    return _sweep(run, settle=_SETTLE) if run is not None else []
 
 
-def _sweep(run: AbandonedRun) -> list[str]:
-    if not run.ledger.entries() and not run.ledger.adopted():
+def _sweep(run: AbandonedRun, *, settle: float = 0) -> list[str]:
+    end_clients(run.ledger.folder)
+    entries = run.ledger.entries()
+    if not entries and not run.ledger.adopted():
         run.ledger.remove_folder()
         return []
     try:
@@ -104,6 +133,12 @@ def _sweep(run: AbandonedRun) -> list[str]:
     except EngineUnavailable as error:
         return [f"{error.headline} (what the run {run.ledger.run_id} left is there)"]
     try:
+        if settle:
+            _remove_everywhere(engine, run.ledger, entries)
+            time.sleep(settle)
+            for owned in entries:
+                if owned.kind != "image":  # its name is not this run's alone: somebody may want it by now
+                    run.ledger.add(owned.kind, owned.name, owned.daemon)
         return close_book(engine, run.ledger)
     finally:
         engine.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from docker import APIClient
+    from requests import Response
 
     from pytest_multiarch.image.credentials import Credentials
 
 # `platform` at container creation came with API 1.41 (Engine 20.10).
 MINIMUM_API = (1, 41)
+_LOOK = 0.1  # seconds between two looks whether the run stops
 _POINTERS = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT")
 
 
@@ -123,8 +126,9 @@ class Engine:
         platform: Platform | None = None,
         credentials: Credentials | None = None,
         limit: float = 600,
+        stopping: threading.Event | None = None,
     ) -> None:
-        """Pull an image. ``limit`` is in seconds.
+        """Pull an image. ``limit`` is in seconds; setting ``stopping`` ends it early.
 
         Reads the stream itself: the SDK's own ``images.pull`` drops errors in it (docker/docker-py#2286), and a failed
         pull could then hand back yesterday's image. Raises `EngineError`.
@@ -132,7 +136,7 @@ class Engine:
         tried = f"pulling {reference}" + (f" for {platform}" if platform is not None else "")
         deadline = time.monotonic() + limit
         problem = ""
-        with translated(tried):
+        with translated(tried), _broken_off(self.api, stopping):
             stream = self.api.pull(
                 reference,
                 stream=True,
@@ -162,6 +166,41 @@ class Engine:
         except (DockerException, RequestException) as error:
             return plain(error)
         return ""
+
+
+@contextmanager
+def _broken_off(api: APIClient, stopping: threading.Event | None) -> Iterator[None]:
+    """Break the connection of this thread's requests where the run stops: the SDK waits for the daemon's next word."""
+    if stopping is None:
+        yield
+        return
+    ours, connections, over = threading.get_ident(), [], threading.Event()
+
+    def remember(response: Response, *_: object, **__: object) -> None:
+        if threading.get_ident() == ours:
+            connections.append(response)
+
+    def watch() -> None:
+        while not over.wait(_LOOK):
+            if stopping.is_set():
+                for response in connections:
+                    # Closing alone would not wake a thread that reads.
+                    with suppress(OSError, AttributeError), closing(_duplicate(response)) as connection:
+                        connection.shutdown(socket.SHUT_RDWR)
+
+    api.hooks["response"].append(remember)
+    watcher = threading.Thread(target=watch, name="multiarch-stop", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        api.hooks["response"].remove(remember)
+
+
+def _duplicate(response: Response) -> socket.socket:
+    return socket.socket(fileno=os.dup(response.raw.fileno()))
 
 
 def auth_config(credentials: Credentials) -> dict[str, str]:

@@ -151,10 +151,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class AbandonedRun:
-    """Hold the book of a run whose process is gone, and the environment in which its daemon is found."""
+    """Hold the book of another process's run, and the environment in which its daemon is found."""
 
     ledger: Ledger
     environ: dict[str, str]
+    is_alive: bool = False
 
 
 def open_abandoned(folder: Path, *, even_if_alive: bool = False) -> AbandonedRun | None:
@@ -172,9 +173,10 @@ def open_abandoned(folder: Path, *, even_if_alive: bool = False) -> AbandonedRun
         run_id = str(said["run"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not a folder of ours, or killed while it was being made: nothing had been started yet
-    if owner.is_alive and not even_if_alive:
+    is_alive = owner.is_alive
+    if is_alive and not even_if_alive:
         return None
-    return AbandonedRun(Ledger(folder, run_id), environ)
+    return AbandonedRun(Ledger(folder, run_id), environ, is_alive)
 
 
 def abandoned_runs() -> Iterator[AbandonedRun]:

@@ -61,7 +61,7 @@ class LocalWorkshop:
         self._by_name: dict[str, Build] = {}
         self._layouts: dict[LayoutLocation, tuple[LayoutClient, Reference]] = {}
         self._users: dict[str, Credentials | None] = {}
-        self._site = Site(options, self.belongings, listener)
+        self._site = Site(options, self.belongings, listener, self._stopping)
         self._pulls = Pulls(self.belongings.daemons.of, self._site.book_of, self._credentials_for)
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:

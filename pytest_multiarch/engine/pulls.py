@@ -6,6 +6,8 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from pytest_multiarch.engine.claims import claim_image
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,12 +49,10 @@ class Pulls:
         with self._lock:
             own = self._locks[key]
         with own:
-            is_there = engine.has_image(reference)
+            is_there = claim_image(engine, self._book_of(reference), reference)
             # Pulled even where it is there: on the classic store another platform may lie under the digest of an index.
             # And pulled again where somebody has removed it: there, removing a tag takes the digests along.
             if is_there and key in self._pulled:
                 return
-            if not is_there:
-                self._book_of(reference).add("image", reference, engine.endpoint)
             engine.pull(reference, platform=platform, credentials=self._credentials_for(reference.partition("/")[0]))
             self._pulled.add(key)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_multiarch.engine.claims import claim_image
 from pytest_multiarch.engine.cleanup import remove
 from pytest_multiarch.engine.docker import plain, translated
 from pytest_multiarch.engine.ledger import Owned
@@ -20,6 +21,7 @@ from pytest_multiarch.errors import EngineError, UsageProblem
 from pytest_multiarch.image.credentials import Credentials
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from testcontainers.registry import DockerRegistryContainer
@@ -67,17 +69,26 @@ def free_port(wanted: int | None = None) -> int:
             return port
 
 
-def start_registry(engine: Engine, ledger: Ledger, *, image: str, port: int | None, limit: float = 60) -> Registry:
+def start_registry(
+    engine: Engine,
+    ledger: Ledger,
+    *,
+    image: str,
+    port: int | None,
+    limit: float = 60,
+    stopping: threading.Event | None = None,
+) -> Registry:
     """Start a registry container and return it once both addresses answer.
 
-    ``limit`` is in seconds. Raises `EngineError` with the container's log where it does not come up.
+    ``limit`` is in seconds; setting ``stopping`` ends a pull early.
+    Raises `EngineError` with the container's log where it does not come up.
     """
     credentials = Credentials("multiarch", secrets.token_urlsafe(24))
     for attempt in range(_PORT_TRIES):
         chosen = free_port(port)
         try:
             with translated(f"starting the registry {image}", "Name another image with --multiarch-registry-image."):
-                container = _start_container(engine, ledger, image, chosen, credentials)
+                container = _start_container(engine, ledger, image, chosen, credentials, stopping)
         except EngineError as error:
             # Somebody took the port between our look and the daemon's; a port that the user wants is not changed.
             if port is not None or "already" not in error.found or attempt == _PORT_TRIES - 1:
@@ -114,11 +125,15 @@ def answers_again(engine: Engine, name: str, registry: Registry, limit: float = 
 
 
 def _start_container(
-    engine: Engine, ledger: Ledger, image: str, port: int, credentials: Credentials
+    engine: Engine,
+    ledger: Ledger,
+    image: str,
+    port: int,
+    credentials: Credentials,
+    stopping: threading.Event | None,
 ) -> DockerRegistryContainer:
-    if not engine.has_image(image):
-        ledger.add("image", image)
-        engine.pull(image)
+    if not claim_image(engine, ledger, image):
+        engine.pull(image, stopping=stopping)
     with _environ_kept():
         container = container_class()(image, username=credentials.username, password=credentials.secret)
     name = f"{ledger.prefix}-registry"

@@ -34,7 +34,10 @@ T = TypeVar("T")
 class Site:
     """Start registry and builder at their first use. Thread-safe; nothing here waits for another's turn."""
 
-    def __init__(self, options: EngineOptions, belongings: Belongings, listener: BuildListener) -> None:
+    def __init__(
+        self, options: EngineOptions, belongings: Belongings, listener: BuildListener, stopping: threading.Event
+    ) -> None:
+        self._stopping = stopping
         self._options = options
         self._belongings = belongings
         self._listener = listener
@@ -57,7 +60,8 @@ class Site:
         image, port = self._options.registry_image, self._options.registry_port
         if kept := self.kept():
             return self.once("registry", lambda: kept.registry(engine))
-        return self.once("registry", lambda: start_registry(engine, book, image=image, port=port))
+        stopping = self._stopping
+        return self.once("registry", lambda: start_registry(engine, book, image=image, port=port, stopping=stopping))
 
     def builder(self) -> Future[Builder]:
         """Return the builder; after `retire_builder` another one."""
@@ -135,6 +139,7 @@ class Site:
                 mirrors=belongings.mirrors(),
                 nodes=belongings.daemons.of_nodes(),
                 name=name,
+                stopping=self._stopping,
             )
         except buildx.ImageUnavailable as error:
             if choice == "container" or engine.facts.store != "containerd":

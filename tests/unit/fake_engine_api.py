@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
 VERSION = {"Version": "26.1.5", "ApiVersion": "1.45", "MinAPIVersion": "1.24", "Os": "linux", "Arch": "amd64"}
 # As it is before a test changes it: a Unix socket's path has room for about a hundred characters.
@@ -48,7 +48,7 @@ class Answer:
     status: int = 200
     json: Any = None
     raw: bytes | None = None
-    chunks: Sequence[bytes] | None = None
+    chunks: Iterable[bytes] | None = None
     cut: bool = False
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)

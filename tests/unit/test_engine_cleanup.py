@@ -217,8 +217,9 @@ def test_what_other_processes_of_a_run_have_left_goes_first(engine: Engine, ledg
     workers[2].remove_folder()  # it has closed its book itself
     ledger.add("image", "i")
     assert close_book(engine, ledger) == []
-    assert set(api.deleted[:2]) == {"/containers/warm-0", "/containers/warm-1"}
-    assert api.deleted[2:] == ["/images/i"]
+    # Each twice: what a process that has only just died had asked for may come up a moment later.
+    assert sorted(api.deleted[:-1]) == ["/containers/warm-0"] * 2 + ["/containers/warm-1"] * 2
+    assert api.deleted[-1] == "/images/i"
     assert not any(book.folder.exists() for book in [ledger, *workers])
 
 
@@ -231,7 +232,7 @@ def test_a_dead_run_is_swept_with_its_other_processes_though_its_own_book_is_emp
     with (ledger.folder / "adopted.jsonl").open("a") as file:
         file.write('"/cut o')
     assert sweep_folder(ledger.folder) == []
-    assert api.deleted == ["/containers/warm"]
+    assert set(api.deleted) == {"/containers/warm"}
     assert not ledger.folder.exists()
 
 
@@ -245,7 +246,7 @@ def test_a_living_run_is_left_alone(ledger: Ledger, api: FakeEngineApi) -> None:
 def test_its_watchdog_sweeps_a_run_that_seems_to_live(ledger: Ledger, api: FakeEngineApi) -> None:
     ledger.add("container", "c")
     assert sweep_folder(ledger.folder) == []
-    assert api.deleted == ["/containers/c"]
+    assert set(api.deleted) == {"/containers/c"}
     assert not ledger.folder.exists()
 
 

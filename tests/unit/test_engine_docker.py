@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -306,6 +307,21 @@ def test_a_pull_has_a_time_limit(engine: Engine, api: FakeEngineApi) -> None:
     api.on("POST", "/images/create", Answer(chunks=GOOD_PULL))
     with pytest.raises(EngineError, match="not there after 0 s"):
         engine.pull("x:1", limit=0)
+
+
+def test_a_pull_that_is_silent_ends_when_the_run_stops(engine: Engine, api: FakeEngineApi) -> None:
+    stopping = threading.Event()
+
+    def stall() -> Iterator[bytes]:
+        yield GOOD_PULL[0]
+        stopping.set()
+        assert not api.closing.wait(20), "the pull went on until its end"
+
+    api.on("POST", "/images/create", Answer(chunks=stall()))
+    with pytest.raises(EngineError, match=r"^pulling x:1: "):
+        engine.pull("x:1", stopping=stopping)
+    assert not api.closing.is_set()
+    api.closing.set()
 
 
 def test_a_daemon_that_logs_in_reaches_the_registry(engine: Engine, api: FakeEngineApi) -> None:

@@ -148,7 +148,7 @@ class World:
             dismiss=lambda: self.note("watchdog dismissed"), abandon=lambda: self.note("watchdog left to it")
         )
 
-    def _start_registry(self, engine: Engine, ledger: Ledger, *, image: str, port: int | None) -> Registry:
+    def _start_registry(self, engine: Engine, ledger: Ledger, *, image: str, port: int | None, **_: Any) -> Registry:
         self.note("registry started")
         self.ledger = ledger
         if self.registry_error is not None:
