@@ -6,13 +6,16 @@ into the failure of the tests that needed what is missing.
 
 from __future__ import annotations
 
+from pytest_multiarch.wording import shown
+
 
 class MultiArchError(Exception):
     """Say what was tried, what came back, and what to do next.
 
     The three parts are kept apart so that a report can show the first line only and an assertion can look at one part.
     All of them are plain text without a trailing full stop for ``tried``; ``detail`` may have several lines (a log's end).
-    Instances can be pickled: what is given to the constructor is what ``args`` holds.
+    They are kept as they came; as text they move no terminal's cursor and hold no credentials. Instances can be pickled: what
+    is given to the constructor is what ``args`` holds.
     """
 
     def __init__(self, tried: str, found: str = "", hint: str = "", detail: str = "") -> None:
@@ -25,11 +28,11 @@ class MultiArchError(Exception):
     @property
     def headline(self) -> str:
         """Return the first line: what was tried and what came back."""
-        return f"{self.tried}: {self.found}" if self.found else self.tried
+        return shown(f"{self.tried}: {self.found}" if self.found else self.tried)
 
     def __str__(self) -> str:
         """Return the whole message: headline, hint, then the detail's lines."""
-        return "\n".join(part for part in (self.headline, self.hint, self.detail) if part)
+        return "\n".join(part for part in (self.headline, shown(self.hint), shown(self.detail)) if part)
 
 
 class UsageProblem(MultiArchError):

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_multiarch.wording import neutral
+
 if TYPE_CHECKING:
     from pytest_multiarch.outputs import Output
     from pytest_multiarch.platforms import Platform
@@ -55,7 +57,9 @@ class CommandResult:
     def __repr__(self) -> str:
         """Return one line: enough for an assertion's message."""
         command = _shortened(shlex.join(self.args)) if self.args else "the image's command"
-        return f"<{command} on {self.platform}: exit {self.exit_code}, stdout {_shortened(repr(self.out.shown(4 * _LINE)))}>"
+        shown = _shortened(repr(self.out.shown(4 * _LINE)))
+        # pytest shows this as it is.
+        return neutral(f"<{command} on {self.platform}: exit {self.exit_code}, stdout {shown}>")
 
     def describe(self) -> str:
         """Return command, place, exit code, duration and both outputs, long ones in short, on several lines for a report."""

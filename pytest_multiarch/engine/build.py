@@ -11,6 +11,7 @@ from pytest_multiarch.engine.builder import client_environ
 from pytest_multiarch.engine.process import run
 from pytest_multiarch.engine.progress import ProgressReader, Silent, decoded, printable
 from pytest_multiarch.errors import BuildError, CommandTimeout
+from pytest_multiarch.wording import without
 
 if TYPE_CHECKING:
     import threading
@@ -93,11 +94,15 @@ def build_platform(
     except CommandTimeout as error:
         # What buildx printed is for machines; the steps that it was at are for people.
         tried = f"building {spec.dockerfile_path} for {platform}"
-        raise CommandTimeout(tried, error.found, error.hint, reader.unfinished()) from None
+        raise CommandTimeout(
+            tried, error.found, error.hint, without(reader.unfinished(), spec.secret_texts())
+        ) from None
     finally:
         listener.build_ended(platform, time.monotonic() - started, failed=failed)
     if failed:
-        reason, details = reader.failure()
+        # A step may well print a secret that it was given; this report is where it would be kept.
+        secrets = spec.secret_texts()
+        reason, details = (without(text, secrets) for text in reader.failure())
         raise BuildError(
             f"building {spec.dockerfile_path} for {platform}",
             reason,

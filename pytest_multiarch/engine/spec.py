@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.errors import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,26 @@ class BuildSpec:
         """Return the build arguments with those without a value taken from the environment, where it has them."""
         given = {name: os.environ.get(name) if value is None else value for name, value in self.args.items()}
         return {name: value for name, value in given.items() if value is not None}
+
+    def secret_texts(self) -> frozenset[str]:
+        """Return what the secrets hold, whole and line by line, read anew: so that no report shows it.
+
+        Only text can be shown, so a secret that is none, or is not there, gives nothing; buildx says the latter itself.
+        """
+        found: set[str] = set()
+        for secret in self.secrets:
+            fields = dict(part.partition("=")[::2] for part in secret.split(","))
+            name, source = fields.get("id", ""), fields.get("src") or fields.get("source") or ""
+            # As buildx reads it (util/buildflags/secrets.go): an id alone is a variable if there is one, else a file.
+            variable = fields.get("env") or (source if fields.get("type") == "env" else "")
+            if not variable and not source and name in os.environ:
+                variable = name
+            try:
+                text = os.environ.get(variable, "") if variable else Path(source or name).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            found |= {text.strip(), *(line.strip() for line in text.splitlines())}
+        return frozenset(found - {""})
 
 
 def parse_build_args(texts: Sequence[str]) -> dict[str, str | None]:

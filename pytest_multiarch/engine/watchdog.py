@@ -79,7 +79,9 @@ def main(folder: Path, parent: int) -> int:
         return 0
     # Imported only here: the SDK takes a third of a second that a run which ends well never pays.
     from pytest_multiarch.engine.cleanup import sweep_folder
+    from pytest_multiarch.image.spool import sweep_layers
 
+    sweep_layers()
     problems: list[str] = []
     for attempt in range(_SWEEPS):
         if attempt:

@@ -91,7 +91,7 @@ class SpoolFolder:
             if self._path is None:
                 parent = self._parent or Path(tempfile.gettempdir())
                 try:
-                    _sweep(parent)
+                    sweep_layers(parent)
                     self._path, handle = _make(parent)
                 except OSError as error:
                     raise LayerError(
@@ -123,9 +123,9 @@ def _remove(path: Path, handle: int, owner: int) -> None:
     os.close(handle)
 
 
-def _sweep(parent: Path) -> None:
-    """Remove the folders of this user whose owners were killed."""
-    for path in parent.glob(f"{_PREFIX}*"):
+def sweep_layers(parent: Path | None = None) -> None:
+    """Remove the folders of this user whose owners were killed; they lie where temporary files do."""
+    for path in (parent or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*"):
         with suppress(OSError):
             status = path.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():

@@ -13,6 +13,7 @@ from pytest_multiarch.audit.rule import ContextRule, IndexRule, PlatformRule
 from pytest_multiarch.errors import MultiArchError
 from pytest_multiarch.plugin.reports import without_traceback
 from pytest_multiarch.plugin.state import State
+from pytest_multiarch.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -38,7 +39,7 @@ class AuditFailure(AssertionError):
         explanation = self.check.rule.explanation
         count = "1 finding" if len(self.findings) == 1 else f"{len(self.findings)} findings"
         lines = [f"{self.check.rule.name}: {count}", explanation.summary, "", describe(self.findings)]
-        return "\n".join([*lines, "", f"Mend: {explanation.mend}"] if explanation.mend else lines)
+        return shown("\n".join([*lines, "", f"Mend: {explanation.mend}"] if explanation.mend else lines))
 
 
 class AuditPlugin:
@@ -138,6 +139,6 @@ def _test_of(rule: Rule) -> types.FunctionType:
 
 def _make(item: pytest.Item, run: AuditRun, check: Check) -> None:
     outcome = run.outcome(check)
-    item.stash[_ALLOWED] = [f"because {allowance.reason}:\n{finding}" for finding, allowance in outcome.allowed]
+    item.stash[_ALLOWED] = [shown(f"because {allowance.reason}:\n{finding}") for finding, allowance in outcome.allowed]
     if outcome.findings:
         raise AuditFailure(check, outcome.findings)

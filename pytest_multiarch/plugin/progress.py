@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_multiarch.wording import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -74,7 +76,7 @@ class Progress:
     def note(self, text: str) -> None:
         """Hear a line that the user should see once."""
         with self._lock:
-            self._pending.append(f"multiarch: {text}")
+            self._pending.append(shown(f"multiarch: {text}"))
 
     def wait(self, future: futures.Future[T], what: str = "") -> T:
         """Return the future's result; until it is there, show what the builds do, and after a moment ``what`` is awaited."""

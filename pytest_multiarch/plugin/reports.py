@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_multiarch.errors import MultiArchError
+from pytest_multiarch.wording import neutral
 
 if TYPE_CHECKING:
     from pytest_multiarch.platforms import Platform
@@ -50,7 +51,7 @@ def complete(report: pytest.TestReport, call: pytest.CallInfo[None], state: Stat
     ``platform`` is that of the test, None where it has none: of services, only those of its platform are shown.
     """
     for number, result in enumerate(state.commands.results, 1):
-        text = result.describe()
+        text = neutral(result.describe())
         if len(text) > _OUTPUT_SHOWN:
             half, left_out = _OUTPUT_SHOWN // 2, len(text) - _OUTPUT_SHOWN
             text = f"{text[:half]}\n… {left_out} characters left out …\n{text[-half:]}"

@@ -33,6 +33,20 @@ def project(project: Project) -> Project:
 
 
 class TestAFailedTest:
+    def test_shows_what_a_command_wrote_without_letting_a_terminal_obey_it(self, project: Project) -> None:
+        project.write(
+            test_it=r"""
+                def test_it(platform_container):
+                    result = platform_container.exec(["echo", "\x1b[2J\x1b]0;title\x07"])
+                    assert result.stdout.startswith("\x1b[2J")  # a value stays what it is
+                    assert result.exit_code == 1
+            """
+        )
+        result = project.run(ARM64)
+        result.assert_outcomes(failed=1)
+        assert r"\x1b[2J\x1b]0;title\x07" in result.stdout.str()
+        assert not {"\x1b", "\x07"} & set(result.stdout.str())
+
     def test_shows_its_commands_with_exit_code_duration_and_both_outputs(self, project: Project) -> None:
         project.write(
             test_it="""

@@ -167,3 +167,28 @@ def test_a_missing_dockerfile_is_named(tmp_path: Path, make_folder: bool) -> Non
         BuildSpec(context=tmp_path).check()
     assert str(tmp_path / "Dockerfile") in caught.value.tried
     assert "--multiarch-dockerfile" in caught.value.hint
+
+
+def test_the_secrets_of_a_build_are_known_as_buildx_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("first line\n  second line\n", encoding="utf-8")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OF_ENV", "of the environment")
+    monkeypatch.setenv("by-id", "of an id")
+    secrets = (
+        f"id=a,src={tmp_path / 'token'}",
+        "id=b,env=OF_ENV",
+        "type=env,id=c,src=OF_ENV",
+        "id=by-id",
+        "id=bytes",
+        "id=d,src=/nowhere/at/all",
+        "nonsense",
+    )
+    assert BuildSpec(context=tmp_path, secrets=secrets).secret_texts() == {
+        "first line\n  second line",
+        "first line",
+        "second line",
+        "of the environment",
+        "of an id",
+    }
+    assert BuildSpec(context=tmp_path, secrets=("id=token",)).secret_texts() >= {"first line"}
