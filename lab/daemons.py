@@ -12,7 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import api, configuration, files, memory, pids
 from lab.console import LabError, step
@@ -94,6 +94,17 @@ NEWER = Daemon(
     binaries=STATE / "newer-engine",
 )
 ALL = (MAIN, CLASSIC, NEWER)
+# Not brought up with the others: tests start it, restart it under a run, and stop it.
+RESTARTED = Daemon(
+    name="restarted",
+    title="a Docker Engine that is restarted",
+    socket=Path("/var/run/docker-restarted.sock"),
+    pid_file=Path("/var/run/docker-restarted.pid"),
+    data_root=STATE / "restarted",
+    exec_root=Path("/var/run/docker-restarted"),
+    bridge="docker20",
+    address="10.213.20.1/24",
+)
 
 
 def is_up(daemon: Daemon) -> bool:
@@ -142,23 +153,33 @@ def start(daemon: Daemon) -> None:
         _wait(daemon, running)
 
 
+def restart(daemon: Daemon) -> None:
+    """End a daemon that the lab started, and start it again with all that it had."""
+    _end(daemon, files.read_json(daemon.record))
+    start(daemon)
+
+
 def stop(daemon: Daemon) -> bool:
     """Stop a daemon that the lab started, and remove the bridge it made; return whether there was one."""
     known = files.read_json(daemon.record)
     if not known:
         return False
-    running = pids.look_up(known["pid"])
-    if running is not None and running.started == known["started"] and running.program == "dockerd":
-        containerd = pids.holder(daemon.exec_root / "containerd" / "containerd.pid", "containerd")
-        pids.stop(running, STOP_LIMIT)
-        if containerd is not None:  # ended by dockerd itself, unless that had to be killed
-            pids.stop(containerd, 10.0)
+    _end(daemon, known)
     if known["bridge"] and Path("/sys/class/net", known["bridge"]).exists():
         run(["ip", "link", "delete", known["bridge"]], timeout=30)
     # Also what dockerd mounted there itself: it binds the folder onto itself and leaves that when it is killed.
     memory.unmount(daemon.data_root)
     daemon.record.unlink()
     return True
+
+
+def _end(daemon: Daemon, known: Mapping[str, Any]) -> None:
+    running = pids.look_up(known["pid"])
+    if running is not None and running.started == known["started"] and running.program == "dockerd":
+        containerd = pids.holder(daemon.exec_root / "containerd" / "containerd.pid", "containerd")
+        pids.stop(running, STOP_LIMIT)
+        if containerd is not None:  # ended by dockerd itself, unless that had to be killed
+            pids.stop(containerd, 10.0)
 
 
 def _options(daemon: Daemon) -> list[str]:

@@ -21,7 +21,7 @@ def down(*, purge: bool) -> None:
         raise LabError("taking the lab down", "this takes root, as setting it up did", "sudo python3 -m lab down")
     with files.exclusive(LOCK, "another `lab up` or `lab down` is at work: waiting for it"):
         with step("stopping the lab's daemons"):
-            stopped = [daemon.host for daemon in reversed(daemons.ALL) if daemons.stop(daemon)]
+            stopped = [daemon.host for daemon in (daemons.RESTARTED, *reversed(daemons.ALL)) if daemons.stop(daemon)]
             mirror.stop()
         emulators.forget()
         installation.remove_sources()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.builder import client_environ
+from pytest_multiarch.engine.mending import advice, went_away
 from pytest_multiarch.engine.process import run
 from pytest_multiarch.engine.progress import ProgressReader, Silent, decoded, printable
 from pytest_multiarch.errors import BuildError, CommandTimeout
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_multiarch.engine.builder import Builder
+    from pytest_multiarch.engine.process import Outcome
     from pytest_multiarch.engine.progress import BuildListener
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.platforms import Platform
+
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,52 +68,64 @@ def build_platform(
         if builder.pushes_by_digest
         else f"type=image,name={tagged},push=true"
     )
-    reader = ProgressReader()
+    command: list[str | Path] = [
+        *("docker", "buildx", "build", "--builder", builder.name, "--platform", str(platform)),
+        *("--progress", "rawjson", "--metadata-file", metadata, "--output", output),
+        *_spec_arguments(spec, contexts),
+        *caches,
+        str(spec.context),
+    ]
+    environ = client_environ({**builder.environ, "DOCKER_CONFIG": str(docker_config), "BUILDX_METADATA_WARNINGS": "1"})
+    tried = f"building {spec.dockerfile_path} for {platform}"
     started = time.monotonic()
     listener.build_started(platform)
-
-    def hear(line: str) -> None:
-        step = reader.feed(line)
-        if step is not None:
-            listener.build_step(platform, step)
-
     failed = True
     try:
-        outcome = run(
-            [
-                *("docker", "buildx", "build", "--builder", builder.name, "--platform", str(platform)),
-                *("--progress", "rawjson", "--metadata-file", metadata, "--output", output),
-                *_spec_arguments(spec, contexts),
-                *caches,
-                str(spec.context),
-            ],
-            env=client_environ(
-                {**builder.environ, "DOCKER_CONFIG": str(docker_config), "BUILDX_METADATA_WARNINGS": "1"}
-            ),
-            limit=limit,
-            on_stderr_line=hear,
-            stopping=stopping,
-        )
-        failed = outcome.exit_code != 0
+        for attempt in range(1, _ATTEMPTS + 1):
+            reader = ProgressReader()
+            outcome = _run(command, environ, started + limit, reader, platform, listener, stopping)
+            failed = outcome.exit_code != 0
+            reason, details = reader.failure()
+            # buildx starts a builder that has ended, and what was built before is in its volume.
+            if not (failed and went_away(reason)) or attempt == _ATTEMPTS:
+                break
+            listener.note(f"{platform}: BuildKit ended while it built ({reason}); building again")
     except CommandTimeout as error:
         # What buildx printed is for machines; the steps that it was at are for people.
-        tried = f"building {spec.dockerfile_path} for {platform}"
-        raise CommandTimeout(
-            tried, error.found, error.hint, without(reader.unfinished(), spec.secret_texts())
-        ) from None
+        log = without(reader.unfinished(), spec.secret_texts())
+        found = error.found if stopping is not None and stopping.is_set() else f"no end within {limit:.0f} s"
+        raise CommandTimeout(tried, found, error.hint, log) from None
     finally:
         listener.build_ended(platform, time.monotonic() - started, failed=failed)
     if failed:
         # A step may well print a secret that it was given; this report is where it would be kept.
         secrets = spec.secret_texts()
-        reason, details = (without(text, secrets) for text in reader.failure())
-        raise BuildError(
-            f"building {spec.dockerfile_path} for {platform}",
-            reason,
+        hints = (
+            advice(reason, builder.name, name.partition("/")[0]),
             "The end of that build's log:" if details else "",
-            details,
+        )
+        raise BuildError(
+            tried, without(reason, secrets), "\n".join(hint for hint in hints if hint), without(details, secrets)
         )
     return _built(platform, metadata, outcome.seconds)
+
+
+def _run(
+    command: Sequence[str | Path],
+    environ: Mapping[str, str],
+    deadline: float,
+    reader: ProgressReader,
+    platform: Platform,
+    listener: BuildListener,
+    stopping: threading.Event | None,
+) -> Outcome:
+    def hear(line: str) -> None:
+        step = reader.feed(line)
+        if step is not None:
+            listener.build_step(platform, step)
+
+    limit = max(0.0, deadline - time.monotonic())
+    return run(command, env=environ, limit=limit, on_stderr_line=hear, stopping=stopping)
 
 
 def platform_tag(name: str, platform: Platform) -> str:

@@ -16,6 +16,7 @@ from pytest_multiarch.engine.builds import Build
 from pytest_multiarch.engine.caches import cache_arguments
 from pytest_multiarch.engine.inputs import files_digest, platform_digest
 from pytest_multiarch.engine.layouts import copy_platform, look_at
+from pytest_multiarch.engine.mending import explained
 from pytest_multiarch.engine.pulls import Pulls
 from pytest_multiarch.engine.registry import free_port
 from pytest_multiarch.engine.site import Site
@@ -204,7 +205,8 @@ class LocalWorkshop:
                 )
             except BuildError as error:
                 # Only now: the stage that stands on such an image may be one that this platform does not use.
-                raise found.fault_behind(error, platform) or error from None
+                engine = self.belongings.daemons.main()
+                raise found.fault_behind(error, platform) or explained(error, engine, registry.result().host) from None
             if kept is not None:
                 kept.remember(read, built.digest)
             return built

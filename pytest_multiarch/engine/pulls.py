@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.claims import claim_image
+from pytest_multiarch.engine.mending import pull
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,5 +55,6 @@ class Pulls:
             # And pulled again where somebody has removed it: there, removing a tag takes the digests along.
             if is_there and key in self._pulled:
                 return
-            engine.pull(reference, platform=platform, credentials=self._credentials_for(reference.partition("/")[0]))
+            credentials = self._credentials_for(reference.partition("/")[0])
+            pull(engine, reference, platform=platform, credentials=credentials)
             self._pulled.add(key)

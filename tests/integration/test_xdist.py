@@ -120,7 +120,7 @@ def test_a_killed_run_is_cleaned_up_with_its_workers(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     # The folders go last. Before that the images cannot be listed: the daemon trips over one that is being removed.
-    assert until(lambda: run_folders() == before.folders, 60)
+    assert until(lambda: run_folders() <= before.files, 60)
     assert Machine.now() == before
 
 

@@ -429,6 +429,19 @@ def test_a_failing_build_has_its_reason_and_the_end_of_its_log(
     assert listener.heard[-1] == ("ended", AMD64, True)
 
 
+def test_a_build_that_loses_buildkit_is_tried_once_more_and_then_says_so(
+    docker: FakeDocker, ledger: Ledger, spec: BuildSpec
+) -> None:
+    lost = "ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF\n"
+    docker.on("build", stderr=lost, exit_code=1)
+    listener = Listener()
+    with pytest.raises(BuildError, match="error reading from server") as caught:
+        build(spec, ledger, listener=listener)
+    assert len([call for call in docker.calls if "build" in call.words]) == 2
+    assert caught.value.hint.startswith("BuildKit ended while it built.")
+    assert [heard[0] for heard in listener.heard].count("started") == 1
+
+
 def test_a_build_that_fails_without_a_word_is_an_error_too(docker: FakeDocker, ledger: Ledger, spec: BuildSpec) -> None:
     docker.on("build", exit_code=125)
     with pytest.raises(BuildError, match="buildx gave no reason") as caught:
