@@ -155,8 +155,13 @@ def start(daemon: Daemon) -> None:
 
 def restart(daemon: Daemon) -> None:
     """End a daemon that the lab started, and start it again with all that it had."""
-    _end(daemon, files.read_json(daemon.record))
+    halt(daemon)
     start(daemon)
+
+
+def halt(daemon: Daemon) -> None:
+    """End a daemon that the lab started, and keep all that it has."""
+    _end(daemon, files.read_json(daemon.record))
 
 
 def stop(daemon: Daemon) -> bool:

@@ -221,7 +221,26 @@ def translated(tried: str, hint: str = "") -> Iterator[None]:
         yield
     # The last two come out of a stream that breaks off: the SDK reads those past `requests`.
     except (DockerException, RequestException, OSError, HTTPError, StreamParseError) as error:
-        raise EngineError(tried, plain(error), hint) from error
+        raise EngineError(tried, _silence(error) or plain(error), hint) from error
+
+
+def _silence(error: Exception) -> str:
+    """Return in plain words that the daemon is not there or says nothing; empty where it has said something."""
+    from requests import exceptions
+    from urllib3.exceptions import ProtocolError, ReadTimeoutError
+
+    if isinstance(error, (exceptions.ReadTimeout, ReadTimeoutError)) or "Read timed out" in str(error):
+        return "the Docker daemon has said nothing for too long; is it overloaded, or what it waits for silent?"
+    if not isinstance(error, (exceptions.ConnectionError, ProtocolError, ConnectionError)):
+        return ""
+    inner: BaseException | None = error
+    seen: list[BaseException] = []
+    while inner is not None and inner not in seen:
+        seen.append(inner)
+        if isinstance(inner, OSError) and inner.strerror:
+            return f"the Docker daemon does not answer ({inner.strerror}); has it ended, or been restarted?"
+        inner = inner.__cause__ or inner.__context__
+    return f"the Docker daemon does not answer ({plain(error)}); has it ended, or been restarted?"
 
 
 def plain(error: object) -> str:

@@ -117,6 +117,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Whoever greets with TLS first is answered in plain HTTP, as by Go's servers: from that containerd sees what it is.
+    default_request_version = "HTTP/1.0"
     disable_nagle_algorithm = True
 
     @property

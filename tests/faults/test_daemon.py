@@ -1,0 +1,99 @@
+"""The daemon is restarted under a run: what was in its hands fails by name, what comes later goes on, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import daemons, paths
+from tests.integration.support import docker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.cleanup.runs import Run
+
+TESTS = """
+import time
+from pathlib import Path
+
+def test_waits(platform_container):
+    Path("ready").touch()
+    while not Path("restarted").exists():
+        time.sleep(0.05)
+    assert platform_container.exec(["cat", "/built"]).stdout == "built\\n"
+
+def test_runs(platform_image):
+    assert platform_image.run(["cat", "/built"]).stdout == "built\\n"
+
+def test_fresh(fresh_container):
+    assert fresh_container.exec(["cat", "/built"]).stdout == "built\\n"
+
+def test_other(multiarch_platforms):
+    assert multiarch_platforms
+"""
+
+
+def lab(call: str) -> None:
+    """Do something with the daemon from a process of its own: it must not be a child of this one, which never waits for it."""
+    program = f"from lab import daemons; daemons.{call}(daemons.RESTARTED)"
+    subprocess.run([sys.executable, "-c", program], cwd=paths.PROJECT, timeout=180, check=True)
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[daemons.Daemon]:
+    """Return a daemon of this test's own."""
+    if os.getuid() != 0 or shutil.which("dockerd") is None:
+        pytest.skip("only root can start a daemon, where the lab has installed one")
+    one = daemons.RESTARTED
+    lab("start")
+    try:
+        monkeypatch.setenv("DOCKER_HOST", one.host)
+        yield one
+    finally:
+        lab("stop")
+        shutil.rmtree(one.data_root, ignore_errors=True)
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_daemon_that_restarts_costs_the_test_that_it_was_working_for(
+    daemon: daemons.Daemon, project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
+) -> None:
+    nothing_is_left = request.getfixturevalue("nothing_is_left")
+    (project / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN echo built > /built\n", encoding="utf-8")
+    (project / "test_it.py").write_text(TESTS, encoding="utf-8")
+    run = start()
+    run.reach((project / "ready").exists)
+    lab("restart")
+    (project / "restarted").touch()
+    assert run.end() == pytest.ExitCode.TESTS_FAILED
+    assert "1 failed, 3 passed" in run.output
+    assert "is not running" in run.output
+    nothing_is_left()
+
+
+def test_a_daemon_that_does_not_come_back_ends_the_run_and_what_it_kept_goes_at_the_next(
+    daemon: daemons.Daemon, project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
+) -> None:
+    nothing_is_left = request.getfixturevalue("nothing_is_left")
+    (project / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN echo built > /built\n", encoding="utf-8")
+    (project / "test_it.py").write_text(TESTS, encoding="utf-8")
+    run = start()
+    run.reach((project / "ready").exists)
+    lab("halt")
+    (project / "restarted").touch()
+    assert run.end() == pytest.ExitCode.TESTS_FAILED
+    assert "1 passed" in run.output
+    assert "the Docker daemon does not answer" in run.output
+    lab("start")
+    assert docker("ps", "--all", "--quiet")
+    (project / "ready").unlink()
+    again = start()
+    assert again.end() == pytest.ExitCode.OK, again.output
+    nothing_is_left()
