@@ -184,8 +184,9 @@ class Environment:
 
     def close(self) -> list[str]:
         """End builds, remove all that this process has started, and return what could not be removed, a line each."""
+        self._belongings.readers.stop()  # first, so that nobody here waits for a registry, or for builds
         if self._own is not None:
-            self._own.stop()  # first, so that nobody here waits for it
+            self._own.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
         return self._own.close() if self._own is not None else self._belongings.close()
 

@@ -54,6 +54,13 @@ class Readers:
         """Return a client of an OCI layout. Raises `UsageProblem`: it is not there. Raises DocumentError: it is broken."""
         return self._kept(LayoutClient(location))
 
+    def stop(self) -> None:
+        """End what is being read or copied: a run that stops waits for no registry."""
+        with self._lock:
+            for client in self._clients:
+                if isinstance(client, RegistryClient):
+                    client.stop()
+
     def close(self) -> None:
         """Close the clients, and remove the layers."""
         with self._lock:

@@ -77,7 +77,7 @@ class RegistryClient:
         plain_http: Collection[str] = (),
         endpoints: Mapping[str, str] | None = None,
         limits: Limits | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -93,6 +93,10 @@ class RegistryClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def stop(self) -> None:
+        """End what any thread waits for, and begin nothing any more."""
+        self._transport.stop()
 
     def close(self) -> None:
         """Close all connections and remove the layers that were read."""

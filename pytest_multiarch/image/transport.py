@@ -20,6 +20,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from pytest_multiarch.errors import RegistryError
+from pytest_multiarch.image.connections import Connected
 from pytest_multiarch.image.wording import plain, plain_url
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Transport:
     """Send requests; usable from several threads, each with its own connections.
 
     ``plain_http`` names the hosts (``host[:port]``) besides this machine's own that are spoken to without TLS.
-    ``sleep`` and ``now`` (seconds since the epoch) are for tests.
+    ``sleep`` and ``now`` (seconds since the epoch) are for tests. ``stop`` ends what any thread is waiting for.
     """
 
     def __init__(
@@ -117,16 +118,23 @@ class Transport:
         limits: Limits | None = None,
         *,
         plain_http: Collection[str] = (),
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits or Limits()
         self._plain_http = frozenset(plain_http)
-        self._sleep = sleep
+        self._stopping = threading.Event()
+        self._connected = Connected()
+        self._sleep = sleep or self._stopping.wait
         self._now = now
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Break every connection, and begin no request any more: whoever waits for one raises RegistryError now."""
+        self._stopping.set()
+        self._connected.break_off()
 
     def close(self) -> None:
         """Close every connection of every thread."""
@@ -154,6 +162,8 @@ class Transport:
         """
         last = (attempts or self.limits.attempts) if request.is_replayable else 1
         for attempt in range(1, last + 1):
+            if self._stopping.is_set():
+                raise RegistryError(request.tried, "the run is stopping")
             pause = min(self.limits.first_pause * 2 ** (attempt - 1), self.limits.longest_pause)
             try:
                 response = self._follow(request)
@@ -203,6 +213,8 @@ class Transport:
         if session is None:
             session = self._local.session = _Session()
             session.headers.update({"User-Agent": "pytest-multiarch", "Accept-Encoding": "identity"})
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, self._connected.adapter())
             with self._lock:
                 self._sessions.append(session)
         return session

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_multiarch.platforms import Platform
 from tests.faults.tiny import add_tiny
 from tests.unit.fake_registry import FakeRegistry, Fault
 
@@ -163,3 +164,31 @@ def test_credentials_are_for_the_registry_that_they_are_of(
     assert any(request.headers.get("Authorization") == f"Basic {auth}" for request in registry.seen)
     for secret in (auth, registry.password, "X-Signature=abc"):
         assert secret not in run.output
+
+
+STALLS = 120  # seconds; Ctrl-C must not wait for them
+WAITING = {
+    "the daemon pulls the throwaway registry's image": ("FROM scratch", "--multiarch-registry-image={}/app:1"),
+    "a base image is copied": ("FROM {}/app:1", "--multiarch-platforms={}"),
+    "the daemon pulls the image under test": ("", "--multiarch-image={}/app:1"),
+}
+
+
+@pytest.mark.parametrize(("dockerfile", "option"), WAITING.values(), ids=WAITING.keys())
+def test_ctrl_c_waits_for_no_registry_that_stalls(
+    registry: FakeRegistry,
+    project: Path,
+    start: Callable[..., Run],
+    dockerfile: str,
+    option: str,
+    nothing_is_left: Callable[[], None],
+) -> None:
+    (project / "Dockerfile").write_text(dockerfile.format(registry.host) + "\n", encoding="utf-8")
+    (project / "test_it.py").write_text(RUNS, encoding="utf-8")
+    blob = f"/blobs/{largest_blob(registry)}"
+    registry.fail("GET", blob, *[Fault(silent=True, seconds=STALLS)] * 50)
+    run = start(option.format(Platform.host() if "platforms" in option else registry.host))
+    run.reach(lambda: registry.asked("GET", blob))
+    run.interrupt()
+    assert run.end(STALLS / 2) == pytest.ExitCode.INTERRUPTED
+    nothing_is_left()

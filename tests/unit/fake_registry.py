@@ -25,13 +25,17 @@ NAME = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs)/(?P<rest>.*)")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Answer a request wrongly, once: with another status, cut after some bytes, or not at all."""
+    """Answer a request wrongly, once: with another status, cut after some bytes, or not at all.
+
+    ``seconds`` is how long it is silent before it hangs up.
+    """
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut_after: int | None = None
     silent: bool = False
+    seconds: float = 10
     hang_up: bool = False
 
 
@@ -57,6 +61,7 @@ class FakeRegistry:
         self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.redirect_blobs_to = ""
+        self.stall_after: int | None = None  # bytes of a body, after which nothing more comes
         self.faults: dict[tuple[str, str], list[Fault]] = {}
         self.seen: list[Seen] = []
         self.tokens: dict[str, str] = {}
@@ -149,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if fault is not None and (fault.silent or fault.hang_up):
             if fault.silent:
-                registry.wake.wait(10)
+                registry.wake.wait(fault.seconds)
             self.close_connection = True
             return
         if fault is not None and fault.status:
@@ -258,6 +263,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        stall = self.registry.stall_after
+        if stall is not None and len(body) > stall:
+            self.wfile.write(body[:stall])
+            self.registry.wake.wait(60)
+            self.close_connection = True
+            return
         if self.command != "HEAD":
             self.wfile.write(body[:cut])
         if cut is not None:
