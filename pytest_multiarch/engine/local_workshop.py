@@ -152,6 +152,7 @@ class LocalWorkshop:
     def stop(self) -> None:
         """End builds, and whoever waits for them."""
         self._stopping.set()
+        self.belongings.readers.stop()
         for wait in (False, True):
             self._brought.shutdown(wait=wait, cancel_futures=True)
             self._builds.shutdown(wait=wait, cancel_futures=True)

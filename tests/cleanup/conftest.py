@@ -24,7 +24,8 @@ import pytest
 from pathlib import Path
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_it(platform_container, number):
+def test_it(platform_image, platform_container, number):
+    BEGINNING
     assert platform_container.exec(["cat", "/built"]).stdout == "built\\n"
     Path(f"ready-{number}").touch()
     ENDING
@@ -78,10 +79,12 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def write(project: Path, *, ending: str = "pass", step: str = "echo built > /built") -> None:
-    """Write the project: what its tests end with, and what its build does."""
+def write(project: Path, *, ending: str = "pass", step: str = "echo built > /built", beginning: str = "pass") -> None:
+    """Write the project: what its tests begin and end with, and what its build does."""
     (project / "Dockerfile").write_text(f"FROM debian:bookworm-slim\nRUN {step}\n", encoding="utf-8")
-    (project / "test_it.py").write_text(TWO_TESTS.replace("ENDING", ending), encoding="utf-8")
+    (project / "test_it.py").write_text(
+        TWO_TESTS.replace("ENDING", ending).replace("BEGINNING", beginning), encoding="utf-8"
+    )
 
 
 @pytest.fixture

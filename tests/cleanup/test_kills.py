@@ -53,7 +53,8 @@ def test_while_it_builds(
 def test_in_a_test(
     project: Path, start: Callable[..., Run], way: tuple[str, ...], nothing_is_left: Callable[[], None]
 ) -> None:
-    write(project, ending=WAITING)
+    # With unpacked layers, which are many megabytes.
+    write(project, beginning="assert platform_image.files.exists('/built')", ending=WAITING)
     run = start(*way)
     run.reach(all_are_ready(project, way))
     kill(run.process.pid)
