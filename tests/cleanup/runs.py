@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.support import docker
+from pytest_multiarch.engine.docker import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ def until(condition: Callable[[], object], seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)  # between two looks at the condition
+        time.sleep(0.1)  # between two looks at the condition
     return True
 
 
@@ -103,7 +104,12 @@ class Run:
 
 def container(part: str) -> Callable[[], bool]:
     """Return the moment at which there is a container with this in its name."""
-    return lambda: bool(docker("ps", "--all", "--quiet", "--filter", f"name={part}"))
+
+    def look() -> bool:
+        with closing(Engine.connect()) as engine:  # looked at often: a docker client each time would slow the run down
+            return any(part in name for one in engine.api.containers(all=True) for name in one["Names"])
+
+    return look
 
 
 def command(*words: str) -> Callable[[], bool]:

@@ -7,16 +7,19 @@ import json
 import os
 import subprocess
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.ledger import FOLDER_PREFIX
 from pytest_multiarch.engine.overlay import user_docker_folder
 from pytest_multiarch.engine.progress import Silent
 from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Future
 
 T = TypeVar("T")
@@ -66,15 +69,17 @@ class Machine:
     @classmethod
     def now(cls) -> Machine:
         """Look at the daemon in use, the folder for temporary files, and the user's Docker folder."""
-        return cls(
-            containers=_docker("ps", "--all", "--format", "{{.Names}}"),
-            volumes=_docker("volume", "ls", "--format", "{{.Name}}"),
-            networks=_docker("network", "ls", "--format", "{{.Name}}"),
-            images=_docker("image", "ls", "--all", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"),
-            files=frozenset(path.name for prefix in _OURS for path in Path(tempfile.gettempdir()).glob(f"{prefix}*")),
-            processes=_processes(),
-            docker_folder=_tree(user_docker_folder()),
-        )
+        with closing(Engine.connect()) as engine:
+            api = engine.api
+            return cls(
+                containers=frozenset(name for one in api.containers(all=True) for name in one["Names"]),
+                volumes=frozenset(one["Name"] for one in api.volumes()["Volumes"] or ()),
+                networks=frozenset(one["Name"] for one in api.networks()),
+                images=frozenset(_image(one) for one in api.images(all=True)),
+                files=_files(),
+                processes=_processes(),
+                docker_folder=_tree(user_docker_folder()),
+            )
 
 
 def docker(*args: str, timeout: float = 120) -> str:
@@ -84,8 +89,12 @@ def docker(*args: str, timeout: float = 120) -> str:
     return done.stdout.strip()
 
 
-def _docker(*args: str) -> frozenset[str]:
-    return frozenset(docker(*args).splitlines())
+def _image(said: Mapping[str, Any]) -> str:
+    return f"{said['Id']} {sorted(said['RepoTags'] or ())} {sorted(said['RepoDigests'] or ())}"
+
+
+def _files() -> frozenset[str]:
+    return frozenset(path.name for prefix in _OURS for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"))
 
 
 def _processes() -> frozenset[str]:
