@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.process import Outcome
 
 DEFAULT_BUILDKIT_IMAGE = "moby/buildkit:buildx-stable-1"
+_NOWHERE = "127.0.0.1:1"  # the port of a service that was never widely used (RFC 1078)
 # `--progress=rawjson` came with 0.13 (docker/buildx#2169).
 MINIMUM_BUILDX = (0, 13)
 
@@ -109,16 +110,15 @@ def create_builder(
     create = [
         *("docker", "buildx", "create", "--name", name, "--driver-opt", "network=host"),
         # --config is the older spelling of --buildkitd-config, which 0.13 does not know.
-        *("--driver-opt", f"image={image}", "--config", str(toml)),
+        *("--config", str(toml), "--driver-opt"),
     ]
-    _expect_builder(engine, ledger, f"{name}0", image)
-    steps = [[*create, "--driver", "docker-container", "--node", f"{name}0"]]
+    there = _expect_builder(engine, ledger, f"{name}0", image)
+    steps = [[*create, f"image={there}", "--driver", "docker-container", "--node", f"{name}0"]]
     for number, (node, daemon) in enumerate(nodes, 1):
-        _expect_builder(daemon, ledger, f"{name}{number}", image)
+        there = _expect_builder(daemon, ledger, f"{name}{number}", image)
         # A platform that is set by hand wins over those that the other nodes find they can emulate.
-        steps.append(
-            [*create, "--append", "--node", f"{name}{number}", "--platform", str(node.platform), node.endpoint]
-        )
+        more = ["--append", "--node", f"{name}{number}", "--platform", str(node.platform), node.endpoint]
+        steps.append([*create, f"image={there}", *more])
     steps.append(["docker", "buildx", "inspect", name, "--bootstrap"])
     for step in steps:
         outcome = run(step, env=client_environ(ours), limit=limit, stopping=stopping)
@@ -149,15 +149,21 @@ def revive_builder(name: str, ledger: Ledger, environ: Mapping[str, str], limit:
     return None
 
 
-def _expect_builder(engine: Engine, ledger: Ledger, node: str, image: str) -> None:
-    """Write down what buildx is about to make for a node.
+def _expect_builder(engine: Engine, ledger: Ledger, node: str, image: str) -> str:
+    """Write down what buildx is about to make for a node, and return the name under which it finds the image.
 
     `docker buildx rm` gives up after 20 s and leaks the volume (docker/buildx#4067), so both are removed by name, like
     all else.
     """
-    claim_image(engine, ledger, image)
+    if claim_image(engine, ledger, image):
+        # buildx pulls an image that is there all the same, and its tag moves to what the registry has now
+        # (driver/docker-container/driver.go, create). What cannot be pulled, it takes as it is: a name where nobody answers.
+        image, original = f"{_NOWHERE}/buildkit:{node}", image
+        ledger.add("image", image, engine.endpoint)
+        engine.tag(original, image)
     ledger.add("volume", f"buildx_buildkit_{node}_state", engine.endpoint)
     ledger.add("container", f"buildx_buildkit_{node}", engine.endpoint)
+    return image
 
 
 def daemon_builder(ledger: Ledger, environ: Mapping[str, str]) -> Builder:

@@ -119,6 +119,12 @@ class Engine:
                 return False
         return True
 
+    def tag(self, reference: str, name: str) -> None:
+        """Give an image that the daemon has one more name, ``repository:tag``. Raises `EngineError`."""
+        repository, _, tag = name.rpartition(":")
+        with translated(f"naming the image {reference} {name}"):
+            self.api.tag(reference, repository, tag)
+
     def pull(
         self,
         reference: str,

@@ -130,12 +130,17 @@ def test_a_signal_that_ends_pytest_at_once(
     assert not command("sleep", seconds)()
 
 
-def test_images_that_were_there_before_stay(start: Callable[..., Run]) -> None:
-    docker("pull", "--quiet", "registry:2")
+def test_images_that_were_there_before_stay_also_where_the_registry_has_newer_ones(start: Callable[..., Run]) -> None:
+    names = ("registry:2", "moby/buildkit:buildx-stable-1")
+    for name in names:
+        docker("pull", "--quiet", name)
+        container_id = docker("create", name)
+        docker("commit", "--message", "another than the registry has", container_id, name)
+        docker("rm", "--volumes", container_id)
     try:
         before = Machine.now()
-        assert any("registry:2" in image for image in before.images)
+        assert all(any(name in image for image in before.images) for name in names)
         assert start().end() == pytest.ExitCode.OK
         assert Machine.now() == before
     finally:
-        docker("image", "rm", "registry:2")
+        docker("image", "rm", *names)

@@ -92,6 +92,7 @@ def engine(*images: str, endpoint: str = "", insecure: tuple[str, ...] = ()) -> 
     """Return as much of an engine as making a builder asks of it."""
     fake = SimpleNamespace(
         has_image=lambda reference: reference in images,
+        tag=lambda reference, name: None,
         endpoint=endpoint,
         facts=SimpleNamespace(insecure_registries=insecure),
     )
@@ -180,7 +181,19 @@ def test_what_buildx_makes_stands_in_the_book_under_the_names_that_it_gives(
         create_builder(engine(IMAGE) if present else engine(), ledger, {}, image=IMAGE, mirrors=[])
     name = f"buildx_buildkit_{ledger.prefix}-builder0"
     made = {Owned("container", name), Owned("volume", f"{name}_state")}
-    assert set(ledger.entries()) == (made if present else made | {Owned("image", IMAGE)})
+    own_name = Owned("image", f"127.0.0.1:1/buildkit:{ledger.prefix}-builder0")
+    assert set(ledger.entries()) == made | {own_name if present else Owned("image", IMAGE)}
+
+
+def test_an_image_that_is_there_is_not_pulled_over(docker: FakeDocker, ledger: Ledger) -> None:
+    named: list[tuple[str, str]] = []
+    daemon = engine(IMAGE)
+    daemon.tag = lambda reference, name: named.append((reference, name))  # type: ignore[method-assign]
+    create_builder(daemon, ledger, {}, image=IMAGE, mirrors=[])
+    ((reference, name),) = named
+    assert reference == IMAGE
+    assert f"image={name}" in docker.calls[0].after("--driver-opt")
+    assert name.startswith("127.0.0.1:1/")  # where nobody answers: buildx takes what is there
 
 
 def test_a_node_builds_its_platform_on_its_own_daemon(docker: FakeDocker, ledger: Ledger) -> None:
