@@ -239,6 +239,24 @@ def audit_platform(image: PlatformImage, audit: Audit | None = None) -> tuple[Fi
     return (audit or Audit.of()).platform_findings(image)
 
 
+def findings_of(
+    image: MultiArchImage,
+    *,
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] | None = None,
+    allow: Sequence[str] | None = None,
+    platforms: Sequence[Platform | str] | None = None,
+) -> tuple[Finding, ...]:
+    """Return all findings of an image; takes, and raises, what ``assert_no_findings`` does."""
+    auditor = image.auditor() if image.auditor is not None else None
+    known = auditor if isinstance(auditor, Audit) else Audit.of()
+    given = None if allow is None else [Allowance.parse(text) for text in allow]
+    audit = known.with_choice(select=select, ignore=ignore, allow=given)
+    wanted = image.platforms if platforms is None else [_platform(one) for one in platforms]
+    found = audit_image(image, audit, wanted)
+    return tuple(one for one in found if given is not None or one.code != StaleAllowanceRule.code)
+
+
 def assert_no_findings(
     image: MultiArchImage,
     *,
@@ -260,13 +278,7 @@ def assert_no_findings(
     Raises UsageProblem: a rule or a platform is not there, or an allowance has no reason. Else what reading raises.
 
     """
-    auditor = image.auditor() if image.auditor is not None else None
-    known = auditor if isinstance(auditor, Audit) else Audit.of()
-    given = None if allow is None else [Allowance.parse(text) for text in allow]
-    audit = known.with_choice(select=select, ignore=ignore, allow=given)
-    wanted = image.platforms if platforms is None else [_platform(one) for one in platforms]
-    found = audit_image(image, audit, wanted)
-    findings = [one for one in found if given is not None or one.code != StaleAllowanceRule.code]
+    findings = findings_of(image, select=select, ignore=ignore, allow=allow, platforms=platforms)
     if findings:
         count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
         raise AssertionError(f"{count} in {image.reference}\n{describe(findings)}")

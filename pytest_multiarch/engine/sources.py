@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from pytest_multiarch.errors import MultiArchError
 from pytest_multiarch.image.index import MultiArchImage
@@ -78,6 +78,9 @@ def never() -> NoReturn:
 
 class PublishedImage(_Runs):
     """An image that is there already: in a registry, or on disk."""
+
+    is_published: Final = True
+    """All its platforms can be read at once; those of a build are there one after the other."""
 
     def __init__(
         self,

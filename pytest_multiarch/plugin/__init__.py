@@ -12,6 +12,7 @@ import pytest
 from pytest_multiarch.plugin.fixtures import (
     _multiarch_audit_run,
     _multiarch_default_build,
+    _multiarch_runs,
     _multiarch_source,
     fresh_container,
     multiarch_build,
@@ -27,10 +28,12 @@ from pytest_multiarch.plugin.fixtures import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 __all__ = [
     "_multiarch_audit_run",
     "_multiarch_default_build",
+    "_multiarch_runs",
     "_multiarch_source",
     "fresh_container",
     "multiarch_build",
@@ -107,6 +110,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         tell_controller(session.config, state)
     if state is not None and not state.close() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect acceptance files; every other one costs a look at its name."""
+    if file_path.suffix not in (".yaml", ".yml", ".json"):
+        return None
+    from pytest_multiarch.plugin.acceptance_files import collect
+
+    return collect(file_path, parent)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -65,10 +65,17 @@ def multiarch_builder(pytestconfig: pytest.Config) -> Builder:
 
 
 @pytest.fixture(scope="session")
-def _multiarch_source(pytestconfig: pytest.Config, multiarch_build: BuildSpec) -> ImageSource:
-    """Return the image of this run: the reference that is tested, or the build that has been started."""
+def _multiarch_source(pytestconfig: pytest.Config, multiarch_build: BuildSpec | str) -> ImageSource:
+    """Return the image of this run: the reference that is tested, or the build that has been started.
+
+    An acceptance file that names a reference has it in the place of what is built.
+    """
+    from pytest_multiarch.settings import resolve_image
+
     state = _state(pytestconfig)
     settings = state.checked_settings()
+    if isinstance(multiarch_build, str):
+        return state.environment.published(resolve_image(pytestconfig, multiarch_build))
     if settings.image:
         return state.environment.published(settings.image)
     return state.environment.build(multiarch_build, settings.platforms)
@@ -86,6 +93,11 @@ def _multiarch_audit_run(
 ) -> AuditRun:
     """Return the audit of this run's image, which the audit's items share."""
     return _state(pytestconfig).audit_run(_multiarch_source, multiarch_build)
+
+
+@pytest.fixture(scope="session")
+def _multiarch_runs() -> None:
+    """Tell that a test runs commands, though it may not use the warm container: see `pytest_multiarch.plugin.selection`."""
 
 
 @pytest.fixture(scope="session")

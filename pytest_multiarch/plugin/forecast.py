@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.errors import InvalidPlatform
+from pytest_multiarch.plugin.ahead import WARM
 from pytest_multiarch.plugin.selection import builds_something_else, given_platform
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ def forecast(items: Sequence[pytest.Item]) -> Forecast:
         image = True
         platform = _platform_of(item)
         if platform is not None:
-            if "platform_container" in names:
+            if "platform_container" in names or getattr(getattr(item, "function", None), "wants", None) == WARM:
                 warm[platform] = None
-            if "fresh_container" in names:
+            if "fresh_container" in names or "_multiarch_runs" in names:
                 run[platform] = None
     return Forecast(image, more, tuple(warm), tuple(run))
 

@@ -18,7 +18,7 @@ _PER_PLATFORM_FIXTURES = frozenset({"platform_image", "platform_container", "fre
 _PLATFORM_FIXTURES = frozenset({"multiarch_platforms", "target_platform"})
 _READING_FIXTURES = frozenset({"multiarch_image", "multiarch_image_factory", "platform_image", "_multiarch_audit_run"})
 _BUILDING_FIXTURES = frozenset({"multiarch_registry", "multiarch_builder"})
-_CONTAINER_FIXTURES = frozenset({"platform_container", "fresh_container"})
+_CONTAINER_FIXTURES = frozenset({"platform_container", "fresh_container", "_multiarch_runs"})
 _ENGINE_FIXTURES = _BUILDING_FIXTURES | _CONTAINER_FIXTURES
 _DEFAULT_BUILD = "_multiarch_default_build"
 
@@ -33,6 +33,8 @@ class Needs:
     registry_or_builder: bool
     default_build: bool
     """Whether what is built is what the options say: no conftest has put another `multiarch_build` in its place."""
+    builds: bool = True
+    """Whether any test that uses the image needs it built: an acceptance file may name a reference instead."""
 
     @property
     def anything(self) -> bool:
@@ -43,12 +45,13 @@ class Needs:
 def needs(items: Sequence[pytest.Item]) -> Needs:
     """Return what these tests ask for, from the names of their fixtures."""
     names: set[str] = set()
-    default_build = False
+    default_build = builds = False
     for item in items:
         default_build = default_build or _builds_default(item)
         own = set(getattr(item, "fixturenames", ()))
         if isinstance(given_platform(item), str):
             own.discard("target_platform")  # the test's own, see `is_parametrized_by_user`
+        builds = builds or not _names_reference(item)
         names |= own
     image = bool(names & _READING_FIXTURES)
     engine = bool(names & _ENGINE_FIXTURES)
@@ -58,6 +61,7 @@ def needs(items: Sequence[pytest.Item]) -> Needs:
         engine=engine,
         registry_or_builder=bool(names & _BUILDING_FIXTURES),
         default_build=default_build,
+        builds=builds,
     )
 
 
@@ -113,6 +117,12 @@ def _builds_default(item: pytest.Item) -> bool:
     # The closure of older versions of pytest (8.4) leaves out what only an overridden fixture asks for.
     definitions = _build_definitions(item)
     return bool(definitions) and all("multiarch_build" in one.argnames for one in definitions[1:])
+
+
+def _names_reference(item: pytest.Item) -> bool:
+    """Say whether a test's own file names the reference that it is about."""
+    definitions = _build_definitions(item)
+    return bool(definitions) and bool(getattr(definitions[-1].func, "names_reference", False))
 
 
 def builds_something_else(item: pytest.Item) -> bool:

@@ -219,7 +219,7 @@ class State:
             settings = self.settings
             if wanted.default_build and not settings.image:
                 settings.build.check()
-            builds = not settings.image or wanted.registry_or_builder
+            builds = (wanted.builds and not settings.image) or wanted.registry_or_builder
             self.environment.check(builds=builds, runs=wanted.engine, image=settings.image)
             if (builds or wanted.engine) and settings.engine.runs:
                 self.environment.supports.prepare(settings.platforms)

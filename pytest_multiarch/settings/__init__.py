@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_multiarch.settings.options import (
     AUDIT_OPTIONS,
     OPTIONS,
+    STRUCTURE_OPTIONS,
     Option,
     add_options,
     is_audit_configured,
@@ -19,22 +20,33 @@ from pytest_multiarch.settings.options import (
 )
 
 if TYPE_CHECKING:
+    from pytest_multiarch.settings.acceptance import StructureSettings, read_structure_settings
     from pytest_multiarch.settings.audit import read_audit_policy
     from pytest_multiarch.settings.reading import Settings, read_settings, resolve_image
 
-_READING = {"read_audit_policy": "audit", "Settings": "reading", "read_settings": "reading", "resolve_image": "reading"}
+_READING = {
+    "Settings": "reading",
+    "StructureSettings": "acceptance",
+    "read_audit_policy": "audit",
+    "read_settings": "reading",
+    "read_structure_settings": "acceptance",
+    "resolve_image": "reading",
+}
 
 __all__ = [
     "AUDIT_OPTIONS",
     "OPTIONS",
+    "STRUCTURE_OPTIONS",
     "Option",
     "Settings",
+    "StructureSettings",
     "add_options",
     "is_audit_configured",
     "is_audit_wanted",
     "is_configured",
     "read_audit_policy",
     "read_settings",
+    "read_structure_settings",
     "resolve_image",
 ]
 

@@ -159,11 +159,28 @@ AUDIT_OPTIONS = (
     Option("audit-size-ratio", "how many times larger or smaller a platform may be (MA506)", "RATIO", "2"),
 )
 
+STRUCTURE_OPTIONS = (
+    Option(
+        "structure-tests",
+        "files of container-structure-test, beside those called *.structure.yaml: patterns of paths below the rootdir; "
+        "repeatable",
+        "GLOB",
+        is_list=True,
+    ),
+    Option(
+        "structure-strict",
+        "take container-structure-test's own verdict also where it hides a failure",
+        is_flag=True,
+    ),
+)
+
+_ALL = (*OPTIONS, *AUDIT_OPTIONS, *STRUCTURE_OPTIONS)
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Register every option with its ini twin."""
     group = parser.getgroup("multiarch", "multi-architecture container images")
-    for option in (*OPTIONS, *AUDIT_OPTIONS):
+    for option in _ALL:
         shown = f"{option.help} (default: {option.default})" if option.default else option.help
         text = f"{shown}; ini: {option.ini}"
         # None tells "not given" from every value, so that the ini twin gets its turn.
@@ -189,7 +206,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 def is_configured(config: pytest.Config) -> bool:
     """Say whether the user has set any option, on the command line or in the ini file."""
-    return _any_set(config, (*OPTIONS, *AUDIT_OPTIONS))
+    return _any_set(config, _ALL)
 
 
 def is_audit_configured(config: pytest.Config) -> bool:

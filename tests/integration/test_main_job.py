@@ -52,7 +52,7 @@ def project(tmp_path: Path) -> Path:
 def test_the_example_passes_for_both_platforms_and_leaves_nothing(example: Path) -> None:
     done = run_pytest(example, BOTH, "-rA")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"17 passed, 1 deselected in", done.stdout)
+    assert re.search(r"34 passed, 1 deselected in", done.stdout)
     assert "PASSED tests/test_image.py::test_reports_its_architecture[linux/amd64]" in done.stdout
     assert "PASSED tests/test_image.py::test_reports_its_architecture[linux/arm64]" in done.stdout
     assert "multiarch: linux/amd64, linux/arm64" in done.stdout

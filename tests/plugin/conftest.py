@@ -12,7 +12,14 @@ import pytest
 from pytest_multiarch.engine import environment
 
 # Loaded once here: runs in this process forget what they have loaded, and loading it anew takes longer than the run.
-for _name in ("engine.options", "engine.spec", "plugin.progress", "plugin.selection"):
+_LOADED = (
+    "acceptance.structure",
+    "engine.options",
+    "engine.spec",
+    "plugin.acceptance_files",
+    "plugin.acceptance_items",
+)
+for _name in (*_LOADED, "plugin.progress", "plugin.selection"):
     importlib.import_module(f"pytest_multiarch.{_name}")
 importlib.import_module("tests.plugin.fake_environment")
 

@@ -1,0 +1,236 @@
+"""Make checks of the tests of a container-structure-test file, as its binary takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_multiarch.acceptance.checks import (
+    CommandCheck,
+    ConfigCheck,
+    FileCheck,
+    LicenseCheck,
+    Mismatch,
+    Named,
+    Outcome,
+    TextExpectation,
+)
+from pytest_multiarch.acceptance.expand import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+    from pytest_multiarch.acceptance.checks import Check, Subject
+    from pytest_multiarch.acceptance.objects import Record
+    from pytest_multiarch.engine.mounts import Mount
+
+_MOST_LINKS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class StructureChecks:
+    """Make the checks of one file.
+
+    ``global_env`` are its variables as written; ``run_options`` what it says of running, if anything. ``environ`` is where
+    the names of ``containerRunOptions.envVars`` have their values.
+    """
+
+    global_env: tuple[tuple[str, str], ...]
+    run_options: Record | None
+    json_defaults: bool
+    is_first_version: bool
+    is_strict: bool
+    environ: Mapping[str, str]
+
+    @classmethod
+    def of(cls, record: Record, **how: Any) -> Self:
+        """Return what makes the checks of a file."""
+        options = record.get("containerRunOptions")
+        is_set = options is not None and any(options.values.values())
+        return cls(_pairs(record.get("globalEnvVars")), options if is_set else None, **how)
+
+    @property
+    def runs_apart(self) -> bool:
+        """Tell whether each command has a container of its own: in strict mode what one changes, no other sees."""
+        return self.run_options is not None or self.is_strict
+
+    def command(self, test: Record) -> Check:
+        """Return a command test's check."""
+        command = test.get("command")
+        return _StructureCommand(
+            words=tuple(command) if self.is_first_version else (command, *(test.get("args") or ())),
+            setup=tuple(test.get("setup") or ()),
+            env=_pairs(test.get("envVars")),
+            exit_code=test.get("exitCode", 0),
+            stdout=_patterns(test, "expectedOutput", "excludedOutput"),
+            stderr=_patterns(test, "expectedError", "excludedError"),
+            file=self,
+        )
+
+    def existence(self, test: Record) -> Check:
+        """Return a file existence test's check."""
+        exists = test.get("shouldExist", not self.json_defaults)
+        unset = 0 if self.json_defaults else -1
+        uid, gid = test.get("uid", unset), test.get("gid", unset)
+        check = FileCheck(
+            path=test.get("path"),
+            exists=exists,
+            permissions=test.get("permissions", ""),
+            uid=None if uid == -1 else uid,
+            gid=None if gid == -1 else gid,
+            executable_by=test.get("isExecutableBy"),
+            devices_exist=not self.is_strict,
+        )
+        return check if self.is_first_version else _ExpandedPath(check, self)
+
+    def content(self, test: Record) -> Check:
+        """Return a file content test's check."""
+        expected = _patterns(test, "expectedContents", "excludedContents")
+        check = FileCheck(path=test.get("path"), content=expected, reads_content=True)
+        return _LinksFromRoot(check) if self.is_strict else check
+
+    def metadata(self, test: Record) -> Check:
+        """Return the metadata test's check."""
+        return ConfigCheck(
+            env=_named(test.get("envVars")),
+            no_env=tuple(one.get("key") for one in test.get("unboundEnvVars") or ()),
+            labels=_named(test.get("labels")),
+            entrypoint=test.get("entrypoint"),
+            cmd=test.get("cmd"),
+            ports=test.get("exposedPorts") or (),
+            no_ports=test.get("unexposedPorts") or (),
+            any_protocol=self.is_strict,
+            volumes=test.get("volumes") or (),
+            no_volumes=test.get("unmountedVolumes") or (),
+            workdir=test.get("workdir") or None,
+            user=test.get("user") or None,
+        )
+
+    def licenses(self, test: Record) -> Check:
+        """Return a license test's check."""
+        return LicenseCheck(debian=test.get("debian", False), files=test.get("files") or ())
+
+    def environment(self, subject: Subject) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the file's own variables with their values, and all that a process of the image has with them."""
+        image = subject.image.config.environment
+        own = {key: expand(value, image) for key, value in self.global_env}
+        return own, {**image, **own}
+
+
+@dataclass(frozen=True, slots=True)
+class _ExpandedPath:
+    """Look at a path that names variables of the image."""
+
+    check_of: FileCheck
+    file: StructureChecks
+
+    def check(self, subject: Subject) -> Outcome:
+        _, environment = self.file.environment(subject)
+        return replace(self.check_of, path=expand(self.check_of.path, environment)).check(subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _LinksFromRoot:
+    """Read a file as the binary does, which looks for what a relative link names at the root and not beside the link."""
+
+    check_of: FileCheck
+
+    def check(self, subject: Subject) -> Outcome:
+        path, files = self.check_of.path, subject.image.files
+        for _ in range(_MOST_LINKS):
+            if not files.is_symlink(path):
+                break
+            path = f"/{files.readlink(path)}"
+        return replace(self.check_of, path=path).check(subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _StructureCommand:
+    """Run a command as a command test means it: its words name variables of the image, its entrypoint is not the image's."""
+
+    words: tuple[str, ...]
+    setup: tuple[tuple[str, ...], ...]
+    env: tuple[tuple[str, str], ...]
+    exit_code: int
+    stdout: TextExpectation
+    stderr: TextExpectation
+    file: StructureChecks
+
+    def check(self, subject: Subject) -> Outcome:
+        own, environment = self.file.environment(subject)
+        setup_env = {**own, **{key: expand(value, environment) for key, value in self.env}}
+        # What runs before is committed with its variables, and they are then the image's.
+        known = {**environment, **setup_env} if self.setup else environment
+        check = CommandCheck(
+            args=tuple(expand(word, known) for word in self.words),
+            way="fresh" if self.file.runs_apart else "warm",
+            setup=self.setup,
+            setup_env=setup_env,
+            setup_may_fail=self.file.is_strict,
+            env={**own, **dict(self.env)},
+            exit_code=self.exit_code,
+            stdout=self.stdout,
+            stderr=self.stderr,
+        )
+        options = self.file.run_options
+        return (check if options is None else self._with_options(check, own, options)).check(subject)
+
+    def _with_options(self, check: CommandCheck, own: Mapping[str, str], options: Record) -> Check:
+        unknown = [name for name in ("privileged", "allocateTty", "capabilities") if options.get(name)]
+        if options.get("bindMounts") and self.setup:
+            unknown.append("bindMounts beside setup")
+        if unknown:
+            return _Unsupported(f"containerRunOptions.{unknown[0]}")
+        # The binary loses the test's own variables here.
+        env = {**own, **({} if self.file.is_strict else dict(self.env)), **_callers(options, self.file.environ)}
+        check = replace(check, env=env, user=options.get("user") or None)
+        if not options.get("bindMounts"):
+            return check
+        words = check.args or ()
+        mounts = _mounts(options.get("bindMounts"))
+        return replace(check, way="run", args=words[1:], entrypoint=words[:1], options={"mounts": mounts})
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsupported:
+    """Fail with what cannot be done yet: a test that is not made is not passed."""
+
+    what: str
+
+    def check(self, subject: Subject) -> Outcome:
+        return Outcome((Mismatch(self.what, "is done", "it is not supported yet"),))
+
+
+def _pairs(variables: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((one.get("key"), one.get("value") or "") for one in variables or ())
+
+
+def _named(variables: Any) -> tuple[Named, ...]:
+    return tuple(Named(one.get("key"), one.get("value") or "", bool(one.get("isRegex"))) for one in variables or ())
+
+
+def _patterns(test: Record, expected: str, excluded: str) -> TextExpectation:
+    return TextExpectation(matches=test.get(expected) or (), excludes_matching=test.get(excluded) or ())
+
+
+def _callers(options: Record, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a file of variables holds, and those of the caller that are named."""
+    found: dict[str, str] = {}
+    if options.get("envFile"):
+        for line in Path(options.get("envFile")).read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.strip().partition("=")
+            if name and not name.startswith("#"):
+                found[name] = value if equals else environ.get(name, "")
+    found.update({name: environ[name] for name in options.get("envVars") or () if name in environ})
+    return found
+
+
+def _mounts(texts: tuple[str, ...]) -> tuple[Mount, ...]:
+    """Return what is bound: ``/here:/there`` or ``/here:/there:ro``."""
+    from pytest_multiarch.engine.mounts import Mount
+
+    parts = ([*text.split(":", 2), "", ""][:3] for text in texts)
+    return tuple(Mount.bind(source, target, read_only="ro" in how.split(",")) for source, target, how in parts)
