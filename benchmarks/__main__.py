@@ -1,51 +1,62 @@
-"""The command `python -m benchmarks`: measure, print, and say whether what has to hold does."""
+"""The command `python -m benchmarks NAME`: measure, print, and say by the exit code whether what has to hold does."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from benchmarks import audit, memory
 from benchmarks.measuring import BenchmarkError, machine, write_json
-from lab.paths import MIRROR_URL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-_STAND_IN = f"{MIRROR_URL.partition('://')[2]}/library/python:3.11-slim"
+NAMES: Final = {
+    "audit": "the audit beside a bare fetch and gunzip, and file checks a second",
+    "checks": "checks on an image that is ready, beside testinfra, and on two workers",
+    "flow": "the sample project from start to exit, beside a shell; the first result",
+    "memory": "the memory of auditing a large image",
+    "platforms": "2, 4 and 6 platforms read and audited",
+    "run": "run and exec beside the docker client and the bare API",
+    "startup": "what the plugin costs where it is not used",
+    "structure": "container-structure-test files, beside the real binary",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one benchmark; 1 where something that has to hold does not."""
-    options = _parser().parse_args(arguments)
-    print(", ".join(f"{name} {value}" for name, value in machine().items()))
-    try:
-        if options.name == "audit":
-            figures, holds = audit.measure(options.image, options.platforms.split(","), options.turns)
-        else:
-            figures, holds = memory.measure(int(options.gigabytes * 1e9))
-    except BenchmarkError as error:
-        print(f"{error}\nThe image comes from a registry on loopback: `python -m lab up` fills one.", file=sys.stderr)
+    """Run one benchmark: 1 where something that has to hold does not, 2 where it could not be measured."""
+    left, file = _without_json(arguments)
+    if not left or left[0] not in NAMES:
+        print("usage: python -m benchmarks NAME [--json FILE] [OPTION …], or NAME --help")
+        print("\n".join(f"  {name:10} {text}" for name, text in NAMES.items()))
         return 2
-    if options.json is not None:
-        write_json(options.json, options.name, figures)
+    name = left[0]
+    measure = cast("Callable[[Sequence[str]], tuple[dict[str, Any], bool]]", import_module(f"benchmarks.{name}").main)
+    print(", ".join(f"{what} {value}" for what, value in machine().items()), flush=True)
+    try:
+        figures, holds = measure(left[1:])
+    except BenchmarkError as error:
+        print(f"{error}\nImages and a daemon are there after: python -m lab up --all-platforms", file=sys.stderr)
+        return 2
+    if file is not None:
+        write_json(file, name, figures)
     return 0 if holds else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    commands = parser.add_subparsers(dest="name", required=True)
-    one = commands.add_parser("audit", help="the audit beside a bare fetch and gunzip, and file checks a second")
-    one.add_argument("--image", default=_STAND_IN, help="by default the lab's stand-in, %(default)s")
-    one.add_argument("--platforms", default="linux/amd64,linux/arm64")
-    one.add_argument("--turns", type=int, default=7, help="how often each is measured, after one turn to warm up")
-    two = commands.add_parser("memory", help="the memory of auditing a large image")
-    two.add_argument("--gigabytes", type=float, default=2.0, help="how large it is, unpacked")
-    for command in (one, two):
-        command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    return parser
+def _without_json(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+    """Return the arguments without ``--json FILE``, which all benchmarks have, and the file."""
+    left: list[str] = []
+    file = None
+    words = iter(arguments)
+    for word in words:
+        if word == "--json":
+            file = Path(next(words, "figures.json"))
+        elif word.startswith("--json="):
+            file = Path(word.partition("=")[2])
+        else:
+            left.append(word)
+    return left, file
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measuring import Subject, in_child, in_turns, shown, verdict
+from lab.paths import MIRROR_URL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 MOST_TIMES: Final = 1.5
 LEAST_CHECKS: Final = 2000
 
+#: In a registry on loopback, which `python -m lab up` fills.
+STAND_IN: Final = f"{MIRROR_URL.partition('://')[2]}/library/python:3.11-slim"
+
 _SUBJECTS: Final = "benchmarks.subjects"
 _FLOORS: Final = {
     "zlib": "fetch and gunzip, zlib",
@@ -22,6 +27,16 @@ _FLOORS: Final = {
 }
 _CHECKED: Final = "the same, digests checked, ISA-L"
 _AUDIT: Final = "audit"
+
+
+def main(argv: Sequence[str]) -> tuple[dict[str, Any], bool]:
+    """Measure, print, and return the figures and whether all that has to hold does."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks audit", description=__doc__)
+    parser.add_argument("--image", default=STAND_IN, help="by default the lab's stand-in, %(default)s")
+    parser.add_argument("--platforms", default="linux/amd64,linux/arm64")
+    parser.add_argument("--turns", type=int, default=7, help="how often each is measured, after one turn to warm up")
+    options = parser.parse_args(argv)
+    return measure(options.image, options.platforms.split(","), options.turns)
 
 
 def measure(reference: str, platforms: Sequence[str], turns: int) -> tuple[dict[str, Any], bool]:

