@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.engine.bases import Bases
     from pytest_multiarch.engine.builder import Builder
-    from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.progress import BuildListener
     from pytest_multiarch.engine.registry import Registry
@@ -161,11 +160,7 @@ class LocalWorkshop:
     def close(self) -> list[str]:
         """Remove all that was started, and return what could not be removed, a line each."""
         self.stop()
-        return self.belongings.close(self._tidy)
-
-    def _tidy(self, engine: Engine) -> list[str]:
-        kept = self._site.kept()
-        return kept.close(engine, self._site.host, self._pulls.fetched) if kept is not None else []
+        return self.belongings.close(lambda engine: self._site.tidy(engine, self._pulls.fetched))
 
     def _layout(self, location: LayoutLocation) -> PublishedImage:
         client = self.belongings.readers.of_layout(location)

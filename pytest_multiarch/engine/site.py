@@ -56,7 +56,8 @@ class Site:
     def registry(self) -> Future[Registry]:
         """Return the throwaway registry, or the one that lives on."""
         engine, book = self._belongings.daemons.main(), self._belongings.book()
-        container_class()
+        with self._lock:  # one at a time: what hushes warnings is the whole process's
+            container_class()
         image, port = self._options.registry_image, self._options.registry_port
         if kept := self.kept():
             return self.once("registry", lambda: kept.registry(engine))
@@ -103,7 +104,7 @@ class Site:
         """Return how daemons call the registry; what no registry is called where there is none."""
         with self._lock:
             registry = self._started.get("registry")
-        if registry is None or not registry.done() or registry.exception() is not None:
+        if registry is None or not registry.done() or registry.cancelled() or registry.exception() is not None:
             return "-"
         ours: Registry = registry.result()  # type: ignore[assignment]
         return ours.host
@@ -114,6 +115,11 @@ class Site:
             if name not in self._started:
                 self._started[name] = self._pool.submit(make)
             return self._started[name]  # type: ignore[return-value]
+
+    def tidy(self, engine: Engine, used: frozenset[str]) -> list[str]:
+        """Leave what lives on for the next run; of its images, those that nobody has used go. Return what could not be removed."""
+        kept, self._kept = self._kept, None
+        return kept.close(engine, self.host, used) if kept is not None else []
 
     def stop(self, *, wait: bool) -> None:
         """Start nothing more; ``wait`` for what is being started."""
