@@ -23,8 +23,6 @@ _MODULES = {
     "tests.fuzz.files": ("tar", "elf", "packages"),
 }
 NAMES = tuple(name for names in _MODULES.values() for name in names)
-_ONE_INPUT = 20  # seconds; what takes longer hangs
-_LONGEST = 16 * 1024  # bytes; the limits of larger input are the unit tests' business
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,9 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tests.fuzz.mutation import fuzz
 
         return fuzz(load(given.name), given.seconds, given.findings / given.name)
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as seeds:
-        _with_atheris(given.name, given.seconds, Path(seeds), given.corpus, given.findings)
-    return 0
+    # In a process of its own, which libFuzzer ends where it stands.
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        kept = given.corpus / given.name if given.corpus else Path(folder, "new")
+        words = [given.name, f"{given.seconds:.0f}", Path(folder, "seeds"), kept, given.findings]
+        return subprocess.run([sys.executable, "-m", "tests.fuzz.coverage", *map(str, words)], check=False).returncode
 
 
 def load(name: str) -> Harness:
@@ -69,31 +69,6 @@ def _all(seconds: float, corpus: Path | None, findings: Path) -> int:
             print(f"  {said[-1]}", flush=True)
     print(f"findings in {', '.join(failed)}" if failed else "nothing found")
     return 1 if failed else 0
-
-
-def _with_atheris(name: str, seconds: float, seeds: Path, corpus: Path | None, findings: Path) -> None:
-    import atheris
-
-    # Only what is ours: tracing Python's own library as well takes most of the time and finds its branches.
-    with atheris.instrument_imports(include=["pytest_multiarch"]):
-        harness = load(name)
-    kept = (corpus / name) if corpus else seeds / "new"
-    given = seeds / "seeds"
-    for folder in (kept, given, findings):
-        folder.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(harness.seeds):
-        (given / str(number)).write_bytes(seed)
-    longest = max(_LONGEST, *(len(seed) for seed in harness.seeds))
-    options = [
-        f"-max_total_time={seconds:.0f}",
-        f"-timeout={_ONE_INPUT}",
-        f"-max_len={longest}",
-        "-rss_limit_mb=2048",
-        "-print_final_stats=1",
-        f"-artifact_prefix={findings}/{name}-",
-    ]
-    atheris.Setup([sys.argv[0], *options, str(kept), str(given)], harness)
-    atheris.Fuzz()
 
 
 if __name__ == "__main__":
