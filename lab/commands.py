@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     )
     each.add_argument("--classic", action="store_true", help="also run a daemon with the classic image store")
     each.add_argument("--newer", action="store_true", help="also run a daemon of a newer version")
+    each.add_argument("--remote", action="store_true", help="also run a daemon with another address, TLS and ssh")
 
     commands.add_parser("status", help="say what is there; exit code 0 if the main job can run")
     each = commands.add_parser("down", help="stop and take back what `up` started; packages stay installed")
@@ -82,7 +83,7 @@ def platform_list(text: str) -> tuple[str, ...]:
 
 def _dispatch(options: argparse.Namespace) -> int:
     if options.command == "up":
-        up.up(up.Wanted(options.platforms, classic=options.classic, newer=options.newer))
+        up.up(up.Wanted(options.platforms, classic=options.classic, newer=options.newer, remote=options.remote))
         return 0
     if options.command == "status":
         return status.status()

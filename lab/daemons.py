@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import api, configuration, files, memory, pids
+from lab import api, configuration, files, memory, namespaces, pids, remote
 from lab.console import LabError, step
 from lab.paths import LOGS, MIRROR_URL, RUN, STATE
 from lab.process import run, tail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from lab.namespaces import Namespace
 
 START_LIMIT = 90.0  # seconds; two seconds are usual, a first start on a slow disk takes longer
 STOP_LIMIT = 40.0  # seconds; dockerd itself gives its containers 15
@@ -40,11 +42,17 @@ class Daemon:
     bridge: str = ""  # empty: docker0, which dockerd makes itself
     address: str = ""
     binaries: Path | None = None  # a root folder with another version's usr/bin and usr/sbin
+    space: Namespace | None = None  # where it runs, with a bridge docker0 of its own
 
     @property
     def host(self) -> str:
         """Return the address as ``DOCKER_HOST`` takes it."""
         return f"unix://{self.socket}"
+
+    @property
+    def interface(self) -> str:
+        """Return what of the machine's network interfaces it has to itself."""
+        return self.bridge or (self.space.outer if self.space is not None else "docker0")
 
     @property
     def log(self) -> Path:
@@ -93,7 +101,16 @@ NEWER = Daemon(
     address="10.213.2.1/24",
     binaries=STATE / "newer-engine",
 )
-ALL = (MAIN, CLASSIC, NEWER)
+REMOTE = Daemon(
+    name="remote",
+    title="a Docker Engine with an address of its own",
+    socket=remote.SOCKET,
+    pid_file=Path("/var/run/docker-remote.pid"),
+    data_root=STATE / "remote-data",
+    exec_root=Path("/var/run/docker-remote"),
+    space=remote.SPACE,
+)
+ALL = (MAIN, CLASSIC, NEWER, REMOTE)
 # Not brought up with the others: tests start it, restart it under a run, and stop it.
 RESTARTED = Daemon(
     name="restarted",
@@ -141,7 +158,7 @@ def start(daemon: Daemon) -> None:
             LOGS.mkdir(parents=True, exist_ok=True)
             if daemon.log.exists():
                 daemon.log.replace(daemon.log.with_suffix(".log.1"))
-            with daemon.log.open("wb") as log:
+            with namespaces.entered(daemon.space), daemon.log.open("wb") as log:
                 child = subprocess.Popen(
                     command, cwd="/", env=_environment(os.environ, daemon), stdin=subprocess.DEVNULL,
                     stdout=log, stderr=log, start_new_session=True,
@@ -196,15 +213,18 @@ def _options(daemon: Daemon) -> list[str]:
         "--host", daemon.host,
         "--data-root", str(daemon.data_root),
         "--exec-root", str(daemon.exec_root),
-        "--bridge", daemon.bridge,
+        *(["--bridge", daemon.bridge] if daemon.bridge else []),
         # Where the machine runs a containerd of its own, all daemons use that one: the names keep them apart in it.
         "--containerd-namespace", f"moby-{daemon.name}",
         "--containerd-plugins-namespace", f"plugins-moby-{daemon.name}",
+        *(remote.daemon_options() if daemon is REMOTE else []),
     ]  # fmt: skip
 
 
 def _make_bridge(daemon: Daemon) -> str:
     """Make the daemon's bridge where it is not there; return its name if it is the lab's to remove."""
+    if daemon.space is not None:
+        return ""  # dockerd makes its own in there, and it goes with the namespace
     if not daemon.bridge:
         return "" if Path("/sys/class/net/docker0").exists() else "docker0"
     if not Path("/sys/class/net", daemon.bridge).exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab import configuration, daemons, emulators, files, host, installation, mirror
+from lab import configuration, daemons, emulators, files, host, installation, mirror, remote
 from lab.console import LabError, say, step
 from lab.paths import STATE
 from lab.process import run
@@ -22,6 +22,7 @@ def down(*, purge: bool) -> None:
     with files.exclusive(LOCK, "another `lab up` or `lab down` is at work: waiting for it"):
         with step("stopping the lab's daemons"):
             stopped = [daemon.host for daemon in (daemons.RESTARTED, *reversed(daemons.ALL)) if daemons.stop(daemon)]
+            remote.stop()
             mirror.stop()
         emulators.forget()
         installation.remove_sources()

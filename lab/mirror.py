@@ -12,13 +12,15 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lab import files, pids
+from lab import files, namespaces, pids
 from lab.console import LabError
 from lab.paths import LOGS, MIRROR_PORT, MIRROR_URL, RUN, STATE
 from lab.process import tail
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from lab.namespaces import Namespace
 
 PROGRAM = "docker-registry"
 
@@ -33,18 +35,21 @@ http: {{addr: "127.0.0.1:{port}", secret: loopback-only}}
 """
 
 
-def ensure() -> None:
-    """Start the mirror unless it answers, and wait until it does. Raises `LabError` with its log where it does not."""
-    if is_up():
+def ensure(space: Namespace | None = None) -> None:
+    """Start the mirror unless it answers, and wait until it does. Raises `LabError` with its log where it does not.
+
+    In a namespace it is a second one, over the same data: what runs there finds the mirror on its own loopback.
+    """
+    if is_up(space):
         return
     program = shutil.which(PROGRAM)
     if program is None:
         raise LabError(f"starting the mirror on {MIRROR_URL}", f"no program {PROGRAM} here", _install_hint())
-    stop()  # one that runs and does not answer
+    stop(space)  # one that runs and does not answer
     config = RUN / "mirror.yml"
     files.write(config, _CONFIG.format(storage=STATE / "mirror", port=MIRROR_PORT))
     LOGS.mkdir(parents=True, exist_ok=True)
-    with _log().open("ab") as log:
+    with namespaces.entered(space), _log(space).open("ab") as log:
         started = subprocess.Popen(
             [program, "serve", str(config)],
             cwd="/",
@@ -53,20 +58,24 @@ def ensure() -> None:
             stderr=log,
             start_new_session=True,
         )
-    files.write(_pid_file(), f"{started.pid}\n")
+    files.write(_pid_file(space), f"{started.pid}\n")
     deadline = time.monotonic() + 20
-    while not is_up():
+    while not is_up(space):
         if started.poll() is not None or time.monotonic() > deadline:
             state = "it did not answer" if started.poll() is None else f"it ended with exit code {started.returncode}"
-            raise LabError(f"starting the mirror on {MIRROR_URL}", f"{state}\n{tail(_log().read_bytes())}", _PORT_HINT)
+            raise LabError(
+                f"starting the mirror on {MIRROR_URL}", f"{state}\n{tail(_log(space).read_bytes())}", _PORT_HINT
+            )
         time.sleep(0.02)
 
 
-def is_up() -> bool:
+def is_up(space: Namespace | None = None) -> bool:
     """Tell whether a registry answers on the mirror's port."""
     place = urlsplit(MIRROR_URL)
     connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=5)
     try:
+        with namespaces.entered(space):
+            connection.connect()
         connection.request("GET", "/v2/")
         answer = connection.getresponse()
         return answer.status == 200 and answer.headers.get("Docker-Distribution-Api-Version") == "registry/2.0"
@@ -76,20 +85,24 @@ def is_up() -> bool:
         connection.close()
 
 
-def stop() -> None:
+def stop(space: Namespace | None = None) -> None:
     """End the mirror if the lab started it; its data stays."""
-    process = pids.holder(_pid_file(), PROGRAM)
+    process = pids.holder(_pid_file(space), PROGRAM)
     if process is not None:
         pids.stop(process, timeout=10)
-    _pid_file().unlink(missing_ok=True)
+    _pid_file(space).unlink(missing_ok=True)
 
 
-def _pid_file() -> Path:
-    return RUN / "mirror.pid"
+def _pid_file(space: Namespace | None) -> Path:
+    return RUN / f"{_name(space)}.pid"
 
 
-def _log() -> Path:
-    return LOGS / "mirror.log"
+def _log(space: Namespace | None) -> Path:
+    return LOGS / f"{_name(space)}.log"
+
+
+def _name(space: Namespace | None) -> str:
+    return "mirror" if space is None else f"mirror-{space.name}"
 
 
 _PORT_HINT = "Is the port another program's? MULTIARCH_LAB_MIRROR_PORT names another one."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import api, daemons, emulators, endpoint, files, host, images, installation, mirror, newer
+from lab import api, daemons, emulators, endpoint, files, host, images, installation, mirror, newer, remote
 from lab.console import LabError, say
 from lab.paths import STATE
 
@@ -27,11 +27,17 @@ class Wanted:
     platforms: tuple[str, ...]
     classic: bool = False
     newer: bool = False
+    remote: bool = False
 
     @property
     def daemons(self) -> tuple[daemons.Daemon, ...]:
         """Return the daemons that are to answer."""
-        asked = {daemons.MAIN: True, daemons.CLASSIC: self.classic, daemons.NEWER: self.newer}
+        asked = {
+            daemons.MAIN: True,
+            daemons.CLASSIC: self.classic,
+            daemons.NEWER: self.newer,
+            daemons.REMOTE: self.remote,
+        }
         return tuple(daemon for daemon, wanted in asked.items() if wanted)
 
 
@@ -63,6 +69,7 @@ def is_ready(wanted: Wanted) -> bool:
     """Tell whether there is nothing to do."""
     return (
         all(daemons.is_up(daemon) for daemon in wanted.daemons)
+        and (remote.is_up() or not wanted.remote)
         and bool(emulators.registered())
         and not emulators.missing()
         and images.is_filled(wanted.platforms)
@@ -100,6 +107,8 @@ def _build(wanted: Wanted, machine: host.Host) -> None:
                 unpacked.result()
             # One after the other: each rewrites the machine's iptables chains as it starts.
             for daemon in wanted.daemons:
+                if daemon is daemons.REMOTE:
+                    remote.prepare()
                 daemons.start(daemon)
 
         def fill() -> None:
@@ -130,4 +139,7 @@ def _report(wanted: Wanted, seconds: float) -> None:
         info = api.describe(daemon.host)
         if info is not None:
             say(f"{daemon.title} {info.version} ({info.store} image store) answers at {daemon.host}")
+    if wanted.remote:
+        say(f"  and at {remote.TLS_HOST} (DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH={remote.CERTIFICATES})")
+        say(f"  and at {remote.SSH_HOST} (with {remote.SSH_PROGRAMS} first on PATH)")
     say(f"ready after {seconds:.0f} s. The images are stand-ins built from Debian's packages, not the official images.")

@@ -72,7 +72,7 @@ def test_a_failure_is_said_and_ends_with_one(
 
 
 def test_the_daemons_share_nothing() -> None:
-    for field in ("name", "host", "pid_file", "data_root", "exec_root", "bridge", "log", "record"):
+    for field in ("name", "host", "pid_file", "data_root", "exec_root", "interface", "log", "record"):
         values = [getattr(daemon, field) for daemon in daemons.ALL]
         assert len(set(values)) == len(values), field
 
@@ -80,7 +80,7 @@ def test_the_daemons_share_nothing() -> None:
 def test_only_what_was_asked_for_is_wanted() -> None:
     assert up.Wanted(()).daemons == (daemons.MAIN,)
     assert up.Wanted((), newer=True).daemons == (daemons.MAIN, daemons.NEWER)
-    assert up.Wanted((), newer=True, classic=True).daemons == daemons.ALL
+    assert up.Wanted((), newer=True, classic=True, remote=True).daemons == daemons.ALL
 
 
 def test_another_versions_programs_come_first() -> None:
