@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pytest_multiarch.engine.claims import claim_image
-from pytest_multiarch.engine.overlay import user_docker_folder
+from pytest_multiarch.engine.overlay import context_for, lent_context, user_docker_folder
 from pytest_multiarch.engine.process import run
 from pytest_multiarch.engine.progress import printable
 from pytest_multiarch.errors import BuildError, EngineUnavailable, UsageProblem
@@ -105,6 +105,7 @@ def create_builder(
     """
     name = name or f"{ledger.prefix}-builder"
     ours = _own_buildx_folder(ledger, environ)
+    context = context_for(environ)
     toml = ledger.folder / "buildkitd.toml"
     toml.write_text(buildkitd_toml(mirrors, engine.facts.insecure_registries), encoding="utf-8")
     create = [
@@ -113,17 +114,19 @@ def create_builder(
         *("--config", str(toml), "--driver-opt"),
     ]
     there = _expect_builder(engine, ledger, f"{name}0", image)
-    steps = [[*create, f"image={there}", "--driver", "docker-container", "--node", f"{name}0"]]
+    first = [*create, f"image={there}", "--driver", "docker-container", "--node", f"{name}0"]
+    steps = [[*first, *filter(None, [context])]]
     for number, (node, daemon) in enumerate(nodes, 1):
         there = _expect_builder(daemon, ledger, f"{name}{number}", image)
         # A platform that is set by hand wins over those that the other nodes find they can emulate.
         more = ["--append", "--node", f"{name}{number}", "--platform", str(node.platform), node.endpoint]
         steps.append([*create, f"image={there}", *more])
     steps.append(["docker", "buildx", "inspect", name, "--bootstrap"])
-    for step in steps:
-        outcome = run(step, env=client_environ(ours), limit=limit, stopping=stopping)
-        if outcome.exit_code != 0:
-            break
+    with lent_context(ledger.folder, environ) as variables:
+        for step in steps:
+            outcome = run(step, env=client_environ({**ours, **variables}), limit=limit, stopping=stopping)
+            if outcome.exit_code != 0:
+                break
     if outcome.exit_code != 0:
         kind = ImageUnavailable if _is_pull_failure(outcome) else BuildError
         raise kind(
@@ -142,7 +145,12 @@ def revive_builder(name: str, ledger: Ledger, environ: Mapping[str, str], limit:
     instance = Path(ours["BUILDX_CONFIG"]) / "instances" / name
     if not instance.is_file():
         return None
-    outcome = run(["docker", "buildx", "inspect", name, "--bootstrap"], env=client_environ(ours), limit=limit)
+    with lent_context(ledger.folder, environ) as variables:
+        outcome = run(
+            ["docker", "buildx", "inspect", name, "--bootstrap"],
+            env=client_environ({**ours, **variables}),
+            limit=limit,
+        )
     if outcome.exit_code == 0:
         return Builder(name, "docker-container", ours)
     instance.unlink()

@@ -9,6 +9,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pytest_multiarch.errors import EngineError, EngineUnavailable
 from pytest_multiarch.platforms import Platform
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from docker import APIClient
     from requests import Response
 
+    from pytest_multiarch.engine.relay import Relay
     from pytest_multiarch.image.credentials import Credentials
 
 # `platform` at container creation came with API 1.41 (Engine 20.10).
@@ -44,11 +46,20 @@ class DaemonFacts:
 class Engine:
     """Talk to one Docker daemon. Safe to use from several threads: the SDK's session is a pool of connections."""
 
-    def __init__(self, client: APIClient, facts: DaemonFacts, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: APIClient,
+        facts: DaemonFacts,
+        environ: Mapping[str, str],
+        address: str = "unix:///var/run/docker.sock",
+    ) -> None:
         self.api = client
         self.facts = facts
         self.environ = environ
         """The variables that lead any docker client to this same daemon."""
+        self.address = address
+        """Where the daemon listens, as ``DOCKER_HOST`` says it."""
+        self._relays: list[Relay] = []
         self.endpoint = ""
         """Which node of the run this is; empty for its main daemon."""
 
@@ -66,7 +77,7 @@ class Engine:
         try:
             pointers = _pointers(os.environ if environ is None else environ)
             arguments = _endpoint(pointers)
-            where = f"the Docker daemon at {arguments.get('base_url', 'its default socket')}"
+            where = f"the Docker daemon at {_address(arguments)}"
             _knock(arguments)
             # Not version="auto": where nothing answers, the SDK would leave its connections open.
             with closing(_client(arguments, timeout, ".".join(map(str, MINIMUM_API)))) as probe:
@@ -82,7 +93,7 @@ class Engine:
             )
         client = _client(arguments, timeout, api_version)
         try:
-            return cls(client, _facts(version, client.info()), pointers)
+            return cls(client, _facts(version, client.info()), pointers, _address(arguments))
         except (DockerException, RequestException, OSError) as error:
             client.close()
             raise _unavailable(where, error) from None
@@ -101,11 +112,31 @@ class Engine:
     def shares_kernel(self) -> bool:
         """Say whether the daemon runs on this process's own kernel, and not in a virtual machine or on another machine."""
         mine = os.uname()
-        is_local = self.api.base_url == "http+docker://localhost"  # the SDK's word for a Unix socket
+        is_local = self.address.startswith("unix://")
         return is_local and (self.facts.kernel, self.facts.host) == (mine.release, mine.nodename)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Say whether the daemon is reached over a network, so that its loopback interface is another machine's."""
+        parts = urlsplit(self.address)
+        if parts.scheme in ("tcp", "http", "https"):
+            host = parts.hostname or ""
+            return host not in ("localhost", "::1") and not host.startswith("127.")
+        return parts.scheme == "ssh"
+
+    def relay(self, container: str, port: int) -> Relay:
+        """Return a way to a port inside a container, through the daemon's API; it is closed with this connection."""
+        from pytest_multiarch.engine.relay import Relay
+
+        relay = Relay(container, port, self.environ)
+        self._relays.append(relay)
+        return relay
 
     def close(self) -> None:
         """Close the connections."""
+        for relay in self._relays:
+            relay.close()
+        self._relays.clear()
         self.api.close()
 
     def has_image(self, reference: str) -> bool:
@@ -280,12 +311,16 @@ def _endpoint(environ: Mapping[str, str]) -> dict[str, Any]:
     return {"base_url": context.Host, "tls": context.TLSConfig}
 
 
-def _knock(arguments: Mapping[str, Any]) -> None:
-    """Connect to the daemon's socket once: where nobody listens, the SDK would leave its own socket open."""
+def _address(arguments: Mapping[str, Any]) -> str:
     from docker.constants import DEFAULT_UNIX_SOCKET
 
-    scheme, _, path = str(arguments.get("base_url", DEFAULT_UNIX_SOCKET)).partition("://")
-    if scheme in ("unix", "http+unix"):
+    return str(arguments.get("base_url") or DEFAULT_UNIX_SOCKET).replace("http+unix://", "unix://")
+
+
+def _knock(arguments: Mapping[str, Any]) -> None:
+    """Connect to the daemon's socket once: where nobody listens, the SDK would leave its own socket open."""
+    scheme, _, path = _address(arguments).partition("://")
+    if scheme == "unix":
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
             knocking.settimeout(10)
             knocking.connect(path)
@@ -293,10 +328,21 @@ def _knock(arguments: Mapping[str, Any]) -> None:
 
 def _client(arguments: Mapping[str, Any], timeout: float, api_version: str) -> APIClient:
     from docker import APIClient
+    from requests.utils import get_environ_proxies
 
-    over_ssh = str(arguments.get("base_url", "")).startswith("ssh://")
-    # The SDK's own ssh (paramiko) prompts and ignores the user's ssh configuration; the client uses ssh itself.
-    return APIClient(**arguments, version=api_version, timeout=int(timeout), use_ssh_client=over_ssh)
+    address = _address(arguments)
+    if not address.startswith("ssh://"):
+        client = APIClient(**arguments, version=api_version, timeout=int(timeout))
+        # Else REQUESTS_CA_BUNDLE takes the place of the daemon's own authority (psf/requests#3829).
+        client.proxies = get_environ_proxies(client.base_url)
+        client.trust_env = False
+        return client
+    from pytest_multiarch.engine.ssh import SshAdapter
+
+    # Made for a socket that nobody opens: what is mounted in its place is what it talks through.
+    client = APIClient("unix:///dev/null", version=api_version, timeout=int(timeout))
+    client.mount("http+docker://", SshAdapter(address, timeout=timeout))
+    return client
 
 
 def _unavailable(where: str, error: Exception) -> EngineUnavailable:

@@ -62,8 +62,9 @@ class Kept:
         file, name = self.ledger.folder / "registry.json", f"{self.ledger.prefix}-registry"
         with self._turn("registry"):
             known = _read_registry(file)
-            if known is not None and answers_again(engine, name, known):
-                return known
+            found = answers_again(engine, name, known) if known is not None else None
+            if found is not None:
+                return found
             self._forget()
             remove(engine, self.ledger, [Owned("container", name)])
             options = self._options

@@ -80,7 +80,8 @@ class LocalWorkshop:
         if not (builds or (runs and is_layout)):
             return
         daemons.of_nodes()
-        if self._options.registry_port is not None and self._options.reuse is None:
+        is_ours = not daemons.main().is_elsewhere  # of another machine's ports its daemon alone knows
+        if self._options.registry_port is not None and self._options.reuse is None and is_ours:
             free_port(self._options.registry_port)
 
     def start(self) -> None:

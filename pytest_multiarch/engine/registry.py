@@ -1,4 +1,7 @@
-"""The throwaway registry: on loopback, with credentials of its own, reached by both of its addresses before it is used."""
+"""The throwaway registry: on loopback, with credentials of its own, reached by both of its addresses before it is used.
+
+Always on loopback, also where that is another machine's: `reaching` finds the way there.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,16 @@ import os
 import secrets
 import socket
 import tarfile
-import time
 import warnings
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.claims import claim_image
 from pytest_multiarch.engine.cleanup import remove
-from pytest_multiarch.engine.docker import plain, translated
+from pytest_multiarch.engine.docker import translated
 from pytest_multiarch.engine.ledger import Owned
+from pytest_multiarch.engine.reaching import PORT_INSIDE, Lock, find_url
 from pytest_multiarch.errors import EngineError, UsageProblem
 from pytest_multiarch.image.credentials import Credentials
 
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.ledger import Ledger
 
 DEFAULT_IMAGE = "registry:2"
-_PORT_INSIDE = 5000
 _PORT_TRIES = 3
 _AVOIDED_PORTS = frozenset({5000})  # AirPlay holds it on macOS, and everybody's own registry elsewhere
 
@@ -84,59 +86,62 @@ def start_registry(
     Raises `EngineError` with the container's log where it does not come up.
     """
     credentials = Credentials("multiarch", secrets.token_urlsafe(24))
+    lock = Lock.of(credentials)
+    name = f"{ledger.prefix}-registry"
     for attempt in range(_PORT_TRIES):
-        chosen = free_port(port)
+        # Of another machine's ports its daemon alone knows.
+        chosen = port if port is not None and engine.is_elsewhere else free_port(port)
         try:
             with translated(f"starting the registry {image}", "Name another image with --multiarch-registry-image."):
-                container = _start_container(engine, ledger, image, chosen, credentials, stopping)
+                guess = _start_container(engine, ledger, image, name, chosen, lock, stopping)
         except EngineError as error:
             # Somebody took the port between our look and the daemon's; a port that the user wants is not changed.
             if port is not None or "already" not in error.found or attempt == _PORT_TRIES - 1:
                 raise
-            remove(engine, ledger, [Owned("container", f"{ledger.prefix}-registry")])
+            remove(engine, ledger, [Owned("container", name)])
         else:
             break
     host = f"localhost:{chosen}"
-    url = _reached_url(engine, container, chosen, credentials, limit)
+    url = find_url(engine, name, chosen, lock, guess=guess, limit=limit)
     objection = engine.can_reach(host, credentials)
     if objection:
         raise EngineError(
             f"letting the daemon reach the throwaway registry at {host}",
             objection,
-            "Daemon and registry must share a loopback interface; check proxies and firewalls between them.",
+            "It listens on the daemon's own loopback interface; check proxies and firewalls between the two.",
         )
     return Registry(host, url, credentials)
 
 
-def answers_again(engine: Engine, name: str, registry: Registry, limit: float = 30) -> bool:
-    """Say whether a registry of an earlier run answers, after it has been started where it had stopped."""
+def answers_again(engine: Engine, name: str, registry: Registry, limit: float = 30) -> Registry | None:
+    """Return a registry of an earlier run as this process reaches it, started again where it had stopped; None where it is gone."""
     try:
         with translated(f"looking for the registry {name}"):
             if not engine.api.inspect_container(name)["State"]["Running"]:
                 engine.api.start(name)
+        port = int(registry.host.rpartition(":")[2])
+        url = find_url(engine, name, port, Lock.of(registry.credentials), limit=limit)
     except EngineError:
-        return False  # it is gone, or its port is somebody else's by now
-    deadline = time.monotonic() + limit
-    while _ask(registry.url, registry.credentials):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)  # between two looks at the condition
-    return True
+        return None  # or its port is somebody else's by now
+    return replace(registry, url=url)
 
 
 def _start_container(
     engine: Engine,
     ledger: Ledger,
     image: str,
+    name: str,
     port: int,
-    credentials: Credentials,
+    lock: Lock,
     stopping: threading.Event | None,
-) -> DockerRegistryContainer:
+) -> str:
+    """Start the container, and return the host at which testcontainers expects its port.
+
+    Over ssh it is not asked: it would need paramiko, and knows no way to another machine's loopback.
+    """
     if not claim_image(engine, ledger, image):
         engine.pull(image, stopping=stopping)
-    with _environ_kept():
-        container = container_class()(image, username=credentials.username, password=credentials.secret)
-    name = f"{ledger.prefix}-registry"
+    password_file = container_class().credentials_path
     ledger.add("container", name)
     created = engine.api.create_container(
         image,
@@ -144,19 +149,35 @@ def _start_container(
         labels=ledger.labels,
         environment={
             "REGISTRY_AUTH": "htpasswd",
-            "REGISTRY_AUTH_HTPASSWD_REALM": "pytest-multiarch",
-            "REGISTRY_AUTH_HTPASSWD_PATH": container.credentials_path,
+            "REGISTRY_AUTH_HTPASSWD_REALM": lock.realm,
+            "REGISTRY_AUTH_HTPASSWD_PATH": password_file,
             "OTEL_TRACES_EXPORTER": "none",  # registry:3 else tries to send traces to an address that is not there
         },
-        ports=[_PORT_INSIDE],
-        host_config=engine.api.create_host_config(port_bindings={_PORT_INSIDE: ("127.0.0.1", port)}),
+        ports=[PORT_INSIDE],
+        host_config=engine.api.create_host_config(port_bindings={PORT_INSIDE: ("127.0.0.1", port)}),
     )
-    # Not `container.start()`: it would start testcontainers' reaper first, whose image is not to be had everywhere, and
-    # switching that off is a setting of the whole process, which belongs to the user's own containers.
-    container._container = container.get_docker_client().client.containers.get(created["Id"])
-    engine.api.put_archive(name, "/", _htpasswd(container.credentials_path, credentials))
+    engine.api.put_archive(name, "/", _htpasswd(password_file, lock.credentials))
     engine.api.start(name)
-    return container
+    return "" if engine.is_elsewhere else _expected_host(image, str(created["Id"]))
+
+
+def _expected_host(image: str, identity: str) -> str:
+    """Return the host at which testcontainers expects the container's ports, a user's override of it included.
+
+    Empty where its client does not find the daemon. Not ``localhost``: it may resolve to ::1 first, where nothing is bound
+    (docker/for-mac#5678).
+    """
+    from docker.errors import DockerException
+    from requests import RequestException
+
+    with _environ_kept(), suppress(DockerException, RequestException):
+        container = container_class()(image)
+        # Not `container.start()`: it would start testcontainers' reaper first, whose image is not to be had everywhere, and
+        # switching that off is a setting of the whole process, which belongs to the user's own containers.
+        container._container = container.get_docker_client().client.containers.get(identity)
+        host = container.get_container_host_ip()
+        return "127.0.0.1" if host == "localhost" else host
+    return ""
 
 
 def container_class() -> type[DockerRegistryContainer]:
@@ -191,61 +212,6 @@ def _htpasswd(path: str, credentials: Credentials) -> bytes:
         entry.mode = 0o444  # an image may run its registry as another user
         tar.addfile(entry, io.BytesIO(content))
     return archive.getvalue()
-
-
-def _container_id(container: DockerRegistryContainer) -> str:
-    return str(container.get_wrapped_container().id)
-
-
-def _addresses(container: DockerRegistryContainer) -> tuple[str, ...]:
-    """Return the hosts under which this process may reach published ports, the likeliest first.
-
-    Not ``localhost``: it may resolve to ::1 first, where nothing is bound (docker/for-mac#5678). What testcontainers works
-    out comes second: in whatever looks like a container it says the bridge's gateway, where loopback is not reached.
-    """
-    guess = container.get_container_host_ip()
-    return tuple(dict.fromkeys(["127.0.0.1", "127.0.0.1" if guess == "localhost" else guess]))
-
-
-def _reached_url(
-    engine: Engine, container: DockerRegistryContainer, port: int, credentials: Credentials, limit: float
-) -> str:
-    """Wait until the registry answers this process with the run's credentials, and return the URL at which it does."""
-    urls = [f"http://{host}:{port}" for host in _addresses(container)]
-    tried = f"reaching the throwaway registry at {' or '.join(urls)}"
-    deadline = time.monotonic() + limit
-    while True:
-        found = []
-        for url in urls:
-            answer = _ask(url, credentials)
-            if not answer:
-                return url
-            found.append(answer)
-        with translated(tried):
-            state = engine.api.inspect_container(_container_id(container))["State"]
-        if not state["Running"]:
-            found = [f"its container ended with exit code {state['ExitCode']}"]
-        elif time.monotonic() < deadline:
-            time.sleep(0.02)  # between two looks at the condition
-            continue
-        log = engine.api.logs(_container_id(container), tail=15).decode(errors="replace")
-        raise EngineError(tried, "; ".join(found), "The registry's log ends with:", log)
-
-
-def _ask(url: str, credentials: Credentials) -> str:
-    """Ask for the API's root and return what is wrong with the answer; empty when it is right."""
-    import requests
-
-    try:
-        # A session that trusts no environment: a proxy or a .netrc must not come between this process and loopback.
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.get(
-                f"{url}/v2/", auth=(credentials.username, credentials.secret), timeout=5, allow_redirects=False
-            )
-    except requests.RequestException as error:
-        return plain(error)
-    return "" if answer.status_code == requests.codes.ok else f"HTTP {answer.status_code}"
 
 
 @contextmanager

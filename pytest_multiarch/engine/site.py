@@ -177,4 +177,6 @@ class Site:
 
     def _overlay(self, registry: Registry) -> Path:
         login = (registry.credentials.username, registry.credentials.secret)
-        return make_overlay(self._belongings.book().folder, {registry.host: login})
+        return make_overlay(
+            self._belongings.book().folder, {registry.host: login}, self._belongings.daemons.main().environ
+        )

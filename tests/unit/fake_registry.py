@@ -166,7 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._token(parse_qs(parts.query) if self.command == "GET" else parse_qs(body.decode()))
             return
         match = NAME.fullmatch(parts.path)
-        if match is None:
+        if parts.path == "/v2/" and registry.auth == "basic":
+            if self._may("", "pull"):
+                self._answer(200, b"{}", {})
+        elif match is None:
             self._refuse(404, "NAME_UNKNOWN", "no such path")
         elif self._may(match["name"], "push" if self.command in ("POST", "PUT") else "pull"):
             self._content(match["name"], match["kind"], match["rest"], parse_qs(parts.query), body, cut)

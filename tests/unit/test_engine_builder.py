@@ -28,6 +28,7 @@ from pytest_multiarch.engine.builder import (
 )
 from pytest_multiarch.engine.ledger import Ledger, Owned
 from pytest_multiarch.engine.options import Node
+from pytest_multiarch.engine.overlay import context_for
 from pytest_multiarch.engine.progress import Step
 from pytest_multiarch.engine.spec import BuildSpec
 from pytest_multiarch.errors import BuildError, CommandTimeout, EngineUnavailable, UsageProblem
@@ -170,6 +171,21 @@ def test_a_builder_is_made_and_started(docker: FakeDocker, ledger: Ledger) -> No
     assert (builder.name, builder.driver, builder.pushes_by_digest) == (name, "docker-container", True)
     assert toml.read_text() == buildkitd_toml(["http://127.0.0.1:5590"], ["plain:5000"])
     assert stat.S_IMODE((ledger.folder / "buildx").stat().st_mode) == 0o700
+
+
+def test_a_daemon_behind_tls_is_named_by_a_context_of_our_own(
+    docker: FakeDocker, ledger: Ledger, tmp_path: Path
+) -> None:
+    (tmp_path / "key.pem").write_text("mine")
+    environ = {"DOCKER_HOST": "tcp://box:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+    builder = create_builder(engine(IMAGE), ledger, environ, image=IMAGE, mirrors=[])
+    create, inspect = docker.calls
+    assert create.words[-1] == context_for(environ)
+    for call in (create, inspect):
+        assert call.env["DOCKER_CONFIG"] == str(ledger.folder / "docker-builder")
+    # It had the user's credentials in it. Builds have a folder with the registry's login, and the same context.
+    assert not (ledger.folder / "docker-builder").exists()
+    assert "DOCKER_CONFIG" not in builder.environ
 
 
 @pytest.mark.parametrize("present", [False, True])

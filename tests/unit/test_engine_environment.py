@@ -124,7 +124,7 @@ class World:
         def pull(reference: str, *, platform: Platform, credentials: Credentials | None) -> None:
             self.note(f"pulled {'without' if credentials is None else 'with'} credentials")
 
-        there = {"has_image": lambda reference: False, "pull": pull}
+        there = {"has_image": lambda reference: False, "pull": pull, "is_elsewhere": False}
         return cast("Engine", SimpleNamespace(environ={}, facts=facts, endpoint=endpoint, close=close, **there))
 
     def _connect(self) -> Engine:

@@ -38,7 +38,7 @@ class World:
         self.builder_is_there = False
         self.engine = cast("Engine", SimpleNamespace(environ=ENVIRON, close=lambda: None))
         monkeypatch.setattr(module, "start_registry", self._start_registry)
-        monkeypatch.setattr(module, "answers_again", lambda engine, name, registry: self.answers)
+        monkeypatch.setattr(module, "answers_again", lambda engine, name, registry: registry if self.answers else None)
         monkeypatch.setattr(module, "create_builder", self._create_builder)
         monkeypatch.setattr(module, "revive_builder", self._revive_builder)
         monkeypatch.setattr(module, "remove", self._remove)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import stat
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multiarch.engine.overlay import make_overlay, user_docker_folder
+from pytest_multiarch.engine.overlay import context_for, make_overlay, user_docker_folder
 from pytest_multiarch.errors import UsageProblem
 from pytest_multiarch.image.credentials import DockerCredentials
 
@@ -195,3 +196,47 @@ def test_the_users_folder_is_where_docker_looks(monkeypatch: pytest.MonkeyPatch,
         else:
             monkeypatch.setenv("DOCKER_CONFIG", value)
         assert user_docker_folder() == tmp_path / ".docker"
+
+
+def tls_environ(folder: Path) -> dict[str, str]:
+    folder.mkdir()
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (folder / name).write_text(f"{name} of mine")
+    return {"DOCKER_HOST": "tcp://box:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
+
+
+def test_what_the_environment_says_of_tls_becomes_a_context_beside_the_users(theirs: Path, run_folder: Path) -> None:
+    for name in ("contexts/meta/abc/meta.json", "contexts/tls/abc/docker/key.pem"):
+        path = theirs / name
+        path.parent.mkdir(parents=True)
+        path.write_text(name)
+    before = snapshot(theirs)
+    environ = tls_environ(run_folder / "certificates")
+    overlay = make_overlay(run_folder, {}, environ, name="another")
+    assert overlay.name == "another"
+    # docker/cli keeps a context below the SHA-256 of its name.
+    identity = hashlib.sha256(context_for(environ).encode()).hexdigest()
+    meta = json.loads((overlay / "contexts" / "meta" / identity / "meta.json").read_text())
+    assert meta["Name"] == context_for(environ)
+    assert meta["Endpoints"] == {"docker": {"Host": "tcp://box:2376", "SkipTLSVerify": False}}
+    keys = overlay / "contexts" / "tls" / identity / "docker"
+    assert (keys / "key.pem").read_text() == "key.pem of mine"
+    assert (keys / "key.pem").is_symlink()  # a key is nothing to make copies of
+    assert (overlay / "contexts/meta/abc/meta.json").read_text() == "contexts/meta/abc/meta.json"
+    assert (overlay / "contexts/tls/abc/docker/key.pem").read_text() == "contexts/tls/abc/docker/key.pem"
+    assert snapshot(theirs) == before
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"DOCKER_HOST": "tcp://box:2375"},
+        {"DOCKER_HOST": "unix:///var/run/docker.sock", "DOCKER_TLS_VERIFY": "1"},
+        {"DOCKER_CONTEXT": "box", "DOCKER_TLS_VERIFY": "1"},
+    ],
+)
+@pytest.mark.usefixtures("theirs")
+def test_where_buildx_needs_no_context_there_is_none(run_folder: Path, environ: dict[str, str]) -> None:
+    assert context_for(environ) == ""
+    assert not (make_overlay(run_folder, LOGINS, environ) / "contexts").exists()

@@ -11,10 +11,9 @@ import bcrypt
 import pytest
 
 from pytest_multiarch.engine import registry as module
-from pytest_multiarch.engine.registry import Registry, _ask, _environ_kept, _htpasswd, container_class, free_port
+from pytest_multiarch.engine.registry import Registry, _environ_kept, _htpasswd, container_class, free_port
 from pytest_multiarch.errors import UsageProblem
 from pytest_multiarch.image.credentials import Credentials
-from tests.unit.fake_registry import FakeRegistry, Fault
 
 
 def test_a_free_port_can_be_bound_on_loopback() -> None:
@@ -73,29 +72,6 @@ def test_the_password_file_is_one_that_a_registry_reads() -> None:
     assert hashed.startswith(b"$2a$")
     assert bcrypt.checkpw(b"very-secret", hashed)
     assert not bcrypt.checkpw(b"another", hashed)
-
-
-def test_a_registry_that_answers_its_credentials_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A proxy of the user's must not come between.
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("no_proxy", "")
-    with FakeRegistry().running() as fake:
-        fake.fail("GET", "/v2/", Fault(status=200), Fault(status=401), Fault(status=302, headers={"Location": "/x"}))
-        assert _ask(fake.url, Credentials("me", "p")) == ""
-        assert fake.seen[0].path == "/v2/"
-        assert fake.seen[0].headers["Authorization"].startswith("Basic ")
-        assert _ask(fake.url, Credentials("me", "p")) == "HTTP 401"
-        assert _ask(fake.url, Credentials("me", "p")) == "HTTP 302"
-        assert len(fake.seen) == 3
-
-
-def test_a_port_where_nobody_listens_is_not() -> None:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        said = _ask(f"http://127.0.0.1:{bound.getsockname()[1]}", Credentials("me", "p"))
-    assert "refused" in said
-    assert "\n" not in said
 
 
 @pytest.mark.parametrize("before", [None, "unix:///theirs"])
