@@ -34,6 +34,11 @@ class Namespace:
         return _FOLDER / self.name
 
     @property
+    def is_there(self) -> bool:
+        """Tell whether that file really is a namespace: on a machine that has started anew, it may be an empty one."""
+        return self.path.exists() and self.path.stat().st_dev != self.path.parent.stat().st_dev
+
+    @property
     def address(self) -> str:
         """Return the address under which this machine reaches what is inside."""
         return self.inner_address.partition("/")[0]
@@ -41,7 +46,8 @@ class Namespace:
 
 def ensure(space: Namespace) -> None:
     """Make the namespace and its cable, unless they are there."""
-    if not space.path.exists():
+    if not space.is_there:
+        space.path.unlink(missing_ok=True)
         _ip("netns", "add", space.name)
     inside = ("-netns", space.name)
     if not Path("/sys/class/net", space.outer).exists():

@@ -110,7 +110,7 @@ def prepare() -> None:
 
 def is_up() -> bool:
     """Tell whether the mirror inside and the way in by ssh answer."""
-    return SPACE.path.exists() and mirror.is_up(SPACE) and pids.holder(_SSHD_PID, "sshd") is not None
+    return SPACE.is_there and mirror.is_up(SPACE) and pids.holder(_SSHD_PID, "sshd") is not None
 
 
 def stop() -> None:
