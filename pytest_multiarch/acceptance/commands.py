@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -10,29 +11,31 @@ from typing import TYPE_CHECKING
 from pytest_multiarch.errors import UsageProblem
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Sequence
 
 
-def schema(arguments: argparse.Namespace) -> int:
-    """Print the JSON Schema of our own format."""
+def schema(argv: Sequence[str]) -> int:
+    """Print the JSON Schema of our own format, and return the exit code."""
     from pytest_multiarch.acceptance.suite import json_schema
 
+    _parser("schema", "Print the JSON Schema of *.multiarch.yaml, for editors.").parse_args(argv)
     print(json.dumps(json_schema(), indent=2))
     return 0
 
 
-def convert_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take the file to convert, and where to write."""
+def convert(argv: Sequence[str]) -> int:
+    """Write a file of container-structure-test in our own format, and return the exit code.
+
+    Raises UsageProblem: it cannot be read or written.
+    """
+    from pytest_multiarch.acceptance.convert import convert as converted
+
+    parser = _parser("convert", "Turn a file of container-structure-test into a *.multiarch.yaml.")
     parser.add_argument("file", type=Path, metavar="FILE", help="a file of container-structure-test")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="where to write (default: print it); not written over"
     )
-
-
-def convert(arguments: argparse.Namespace) -> int:
-    """Write a file of container-structure-test in our own format. Raises UsageProblem: it cannot be read or written."""
-    from pytest_multiarch.acceptance.convert import convert as converted
-
+    arguments = parser.parse_args(argv)
     source: Path = arguments.file
     target: Path | None = arguments.output
     try:
@@ -47,3 +50,7 @@ def convert(arguments: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageProblem(f"converting {source}", str(error)) from None
     return 0
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"python -m pytest_multiarch {name}", description=description)

@@ -43,6 +43,11 @@ class DaemonFacts:
     host: str = ""
 
 
+def describe_engine(facts: DaemonFacts) -> str:
+    """Return one line that tells this daemon from others."""
+    return f"Docker Engine {facts.version} for {facts.platform}, {facts.store} image store"
+
+
 class Engine:
     """Talk to one Docker daemon. Safe to use from several threads: the SDK's session is a pool of connections."""
 

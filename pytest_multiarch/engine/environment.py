@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_multiarch.engine.belongings import Belongings
+from pytest_multiarch.engine.docker import describe_engine
 from pytest_multiarch.engine.local_workshop import LocalWorkshop
 from pytest_multiarch.engine.progress import BuildListener
 from pytest_multiarch.engine.running import Running, as_read
@@ -104,6 +105,11 @@ class Environment:
     def engine(self) -> Engine:
         """Return the connection to the daemon. Raises `EngineUnavailable`."""
         return self._belongings.daemons.main()
+
+    def describe_engine(self) -> str:
+        """Return a line on the daemon; empty where nothing has asked for one."""
+        engine = self._belongings.daemons.connected
+        return describe_engine(engine.facts) if engine is not None else ""
 
     def engine_for(self, platform: Platform) -> Engine:
         """Return the daemon that runs this platform: its node's, else the main one. Raises `EngineUnavailable`."""

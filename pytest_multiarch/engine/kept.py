@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -129,10 +129,22 @@ class Kept:
 def prune() -> list[str]:
     """Remove what dead runs have left and what lives on for any project of this user; return what is still there, a line each."""
     problems = sweep_abandoned()
-    folders = state_folder().iterdir() if state_folder().is_dir() else ()
-    for folder in sorted(folder for folder in folders if folder.is_dir()):
+    for folder in _folders():
         problems += _prune(folder)
     return problems
+
+
+def kept_books() -> Iterator[tuple[Ledger, str]]:
+    """Yield the books of what lives on for this user's projects, each with its project's folder."""
+    for folder in _folders():
+        with suppress(OSError, ValueError, KeyError, TypeError):  # `prune` says what is the matter with it
+            said = json.loads((folder / "owner.json").read_text(encoding="utf-8"))
+            yield KeptLedger(folder, folder.name), str(said["project"])
+
+
+def _folders() -> list[Path]:
+    folders = state_folder().iterdir() if state_folder().is_dir() else ()
+    return sorted(folder for folder in folders if folder.is_dir())
 
 
 def state_folder() -> Path:

@@ -45,7 +45,7 @@ def make_overlay(
     overlay = folder / name
     overlay.mkdir(mode=0o700)
     theirs = user_docker_folder().absolute()
-    config = _read_config(theirs / "config.json")
+    config = read_config(theirs / "config.json")
     context = context_for(environ or {})
     _link(theirs, overlay, _NOT_LINKED | ({"contexts"} if context else frozenset()))
     if context:
@@ -113,7 +113,8 @@ def _link(source: Path, target: Path, without: frozenset[str]) -> None:
                 (target / entry.name).symlink_to(entry)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Return Docker's ``config.json``, empty where there is none. Raises `UsageProblem` where it cannot be read."""
     if not path.exists():
         return {}
     try:

@@ -185,6 +185,11 @@ class State:
         """Return how the platforms run, as far as anybody has asked; also when all has been removed."""
         return self._environment.supports.known if self._environment is not None else self._supports
 
+    @property
+    def engine(self) -> str:
+        """Return a line on the engine; empty where nothing has asked for one."""
+        return self._environment.describe_engine() if self._environment is not None else ""
+
     def support_of(self, platform: Platform) -> Support | None:
         """Return how a platform runs, None where nobody has asked: a test that only reads takes no daemon."""
         return next((one for one in self.supports if one.platform == platform), None)

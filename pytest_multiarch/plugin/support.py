@@ -28,14 +28,16 @@ def describe(supports: Iterable[Support]) -> str:
 
 
 def announce(config: pytest.Config, state: State) -> None:
-    """Write the line before the first test; of pytest-xdist's workers, the controller writes it once for all."""
-    text = describe(state.supports)
-    if text and state.worker is not None:
-        state.worker.note(text)
+    """Write the engine, and how platforms run on it, before the first test; of pytest-xdist's workers, their controller does."""
+    texts = [text for text in (state.engine, describe(state.supports)) if text]
+    if state.worker is not None:
+        for text in texts:
+            state.worker.note(text)
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
-    if text and reporter is not None and config.getoption("verbose", 0) >= 0:
+    if texts and reporter is not None and config.getoption("verbose", 0) >= 0:
         reporter.ensure_newline()
-        reporter.write_line(f"multiarch: {text}")
+        for text in texts:
+            reporter.write_line(f"multiarch: {text}")
 
 
 def summarize(reporter: Any, config: pytest.Config, state: State) -> None:

@@ -279,6 +279,9 @@ class FakeEnvironment:
         self.builder = self._workshop.builder
         self.end_building = self._workshop.end_building
 
+    def describe_engine(self) -> str:
+        return "a made-up engine"
+
     def prepare(
         self, what: BuildSpec | str, platforms: Sequence[Platform], warm: Sequence[Platform], run: Sequence[Platform]
     ) -> None:

@@ -45,7 +45,7 @@ def test_the_fake_is_called_as_the_real_one_is(real: type[Any], fake: type[Any])
 
 
 def test_the_fake_has_all_that_the_plugin_calls() -> None:
-    called = {"prepare", "build", "published", "read_files", "service_logs", "users_client", "close"}
+    called = {"prepare", "build", "published", "read_files", "service_logs", "users_client", "close", "describe_engine"}
     assert methods(FakeEnvironment).keys() == called
     assert methods(FakeEnvironment).keys() <= methods(Environment).keys()
     assert methods(FakeWorkshop).keys() == methods(LocalWorkshop).keys()
