@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from pytest_multiarch.platforms import Platform
 
 # What pytest takes for something else than a test where a module or a class has it.
-_TAKEN = re.compile(r"__\w+__|pytest\w*|(setup|teardown)(_module|_class|_method|_function)?|setUp\w*|tearDown\w*")
+_TAKEN = re.compile(
+    r"__\w+__|pytest\w*|multiarch_build|(setup|teardown)(_module|_class|_method|_function)?|setUp\w*|tearDown\w*"
+)
 
 
 class AcceptanceFailure(AssertionError):

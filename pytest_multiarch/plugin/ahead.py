@@ -1,4 +1,4 @@
-"""Begin early with what later tests will wait for: the layers of all platforms, and their warm containers, side by side."""
+"""Begin early with what later tests will wait for: the layers of all platforms, and beside them their warm containers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ class Ahead:
 
     def __init__(self, source: ImageSource, wanted: Iterable[tuple[Platform, str]]) -> None:
         self._source = source
-        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="ahead")
+        # One after the other: unpacking keeps a processor busy, and the first platform's tests are the first to wait for it.
+        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reading")
+        self._starting = ThreadPoolExecutor(max_workers=2, thread_name_prefix="starting")
         self._futures: dict[tuple[Platform, str], Future[None]] = {}
         for platform, what in dict.fromkeys(wanted):
-            prepare = self._read if what == FILES else self._start
-            self._futures[platform, what] = self._pool.submit(self._prepare, platform, prepare)
+            pool, prepare = (self._reading, self._read) if what == FILES else (self._starting, self._start)
+            self._futures[platform, what] = pool.submit(self._prepare, platform, prepare)
 
     def wait(self, platform: Platform, what: str) -> None:
         """Wait until this has been prepared, where it is."""
@@ -41,7 +43,8 @@ class Ahead:
 
     def close(self) -> None:
         """Begin nothing more, and wait for what has begun."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._reading, self._starting):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _prepare(self, platform: Platform, prepare: Callable[[PlatformImage], object]) -> None:
         with suppress(MultiArchError):
