@@ -16,9 +16,10 @@ _HIDDEN: Final = "***"
 _SHORTEST_SECRET: Final = 4  # characters; leaving out every shorter text would leave nothing to read
 _SUSPECT: Final = re.compile(r"[^\n\t\x20-\x7e]")
 _SECRETS: Final = (
-    # RFC 3986, 3.2.1: what stands before the host. Of ssh and git a name alone is none.
+    # RFC 3986, 3.2.1: what stands before the host. Of ssh and git a name alone is none. It has no brackets, which stand for
+    # what may be left out where a form is told.
     (re.compile(r"(https?://)[^\s/@\"']+@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
-    (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@:\"']*:[^\s/@\"']*@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
+    (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@:\"'\[\]]*:[^\s/@\"'\[\]]*@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
     # RFC 9110, 11.6.2, wherever it is quoted; and Docker's own header, which is base64 of credentials.
     (re.compile(r"\b(authorization[\"']?\s*[:=]\s*[\"'\[]*[a-z]+)\s+[^\s\"',\]]+", re.IGNORECASE), rf"\1 {_HIDDEN}"),
     (re.compile(r"\b(bearer|basic)\s+[a-z0-9._~+/-]{16,}=*", re.IGNORECASE), rf"\1 {_HIDDEN}"),

@@ -168,10 +168,12 @@ def _excludes(mark: pytest.Mark, item: pytest.Item) -> bool:
 
 def platform_of(item: pytest.Item) -> Platform | None:
     """Return the platform of this test, None where it has none that can be told before it runs."""
+    given = given_platform(item)
+    if given is None:
+        return None
     from pytest_multiarch.platforms import Platform
 
-    given = given_platform(item)
-    if given is None or isinstance(given, Platform):
+    if isinstance(given, Platform):
         return given
     try:
         return Platform.parse(str(given))

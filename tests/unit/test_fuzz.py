@@ -23,9 +23,14 @@ def test_the_seeds_are_not_refused(name: str) -> None:
         harness.read(seed)
 
 
+class Outspoken(MultiArchError):
+    def __str__(self) -> str:
+        return self.found
+
+
 def test_an_error_that_a_terminal_would_obey_is_a_finding() -> None:
     def read(data: bytes) -> None:
-        raise MultiArchError("read it", data.decode())
+        raise Outspoken("read it", data.decode())
 
     Harness(read, ())(b"plain")
     with pytest.raises(AssertionError, match="cursor"):
