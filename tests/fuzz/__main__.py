@@ -21,6 +21,7 @@ _MODULES = {
     "tests.fuzz.texts": ("platform", "reference", "dockerfile", "progress", "challenge"),
     "tests.fuzz.documents": ("index", "manifest", "config", "attestation"),
     "tests.fuzz.files": ("tar", "elf", "packages"),
+    "tests.fuzz.suites": ("suite", "pattern"),
 }
 NAMES = tuple(name for names in _MODULES.values() for name in names)
 
