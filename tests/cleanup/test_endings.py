@@ -103,11 +103,9 @@ def test_a_build_that_hangs_is_ended_at_its_time_limit(
     seconds = sleeping()
     write(project, step=f"sleep {seconds}")
     run = start("--multiarch-build-timeout=10")
-    run.reach(command("sleep", seconds))
     assert run.end() == pytest.ExitCode.TESTS_FAILED
     assert "no end within 10 s" in run.output
     assert "--multiarch-build-timeout" in run.output
-    assert f"sleep {seconds}" in run.output
     nothing_is_left()
     assert not command("sleep", seconds)()
 
