@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.engine.ledger import AbandonedRun, Ledger, Owned
 
-_SETTLE = 1.0  # seconds in which a daemon has finished what a client asked for that is gone
+# Seconds between looks: in them a daemon, a busy one too, has finished what a client asked for that is gone.
+_SETTLE = (1.0, 2.0)
 
 
 def close_book(engine: Engine, ledger: Ledger) -> list[str]:
@@ -116,13 +117,13 @@ def sweep_abandoned() -> list[str]:
 def sweep_folder(folder: Path) -> list[str]:
     """Remove what one run has left, even where its process seems to live (the watchdog knows that it does not).
 
-    It has only just died: what it had asked the daemon for may come up a moment later, so it is looked for twice.
+    It has only just died: what it had asked the daemon for may come up a moment later, so it is looked for again.
     """
     run = open_abandoned(folder, even_if_alive=True)
     return _sweep(run, settle=_SETTLE) if run is not None else []
 
 
-def _sweep(run: AbandonedRun, *, settle: float = 0) -> list[str]:
+def _sweep(run: AbandonedRun, *, settle: Sequence[float] = ()) -> list[str]:
     end_clients(run.ledger.folder)
     entries = run.ledger.entries()
     if not entries and not run.ledger.adopted():
@@ -133,12 +134,11 @@ def _sweep(run: AbandonedRun, *, settle: float = 0) -> list[str]:
     except EngineUnavailable as error:
         return [f"{error.headline} (what the run {run.ledger.run_id} left is there)"]
     try:
-        if settle:
+        for pause in settle:
             _remove_everywhere(engine, run.ledger, entries)
-            time.sleep(settle)
+            time.sleep(pause)
             for owned in entries:
-                if owned.kind != "image":  # its name is not this run's alone: somebody may want it by now
-                    run.ledger.add(owned.kind, owned.name, owned.daemon)
+                run.ledger.add(owned.kind, owned.name, owned.daemon)
         return close_book(engine, run.ledger)
     finally:
         engine.close()

@@ -104,7 +104,7 @@ def test_what_a_killed_run_had_started_is_removed(start: Callable[..., Run], api
     assert api.deleted == []
     run.kill()
     wait_until(lambda: not run.folder.exists())
-    assert api.deleted == ["/containers/c", "/volumes/v"] * 2  # what the run had asked for may come up after its death
+    assert api.deleted == ["/containers/c", "/volumes/v"] * 3  # what the run had asked for may come up after its death
     wait_until(lambda: not is_running(run.watchdog))
 
 
@@ -151,7 +151,7 @@ def test_it_tries_again_while_something_is_left(start: Callable[..., Run], api: 
     run = start()
     run.kill()
     wait_until(lambda: not run.folder.exists())
-    assert api.deleted.count("/volumes/v") == 2
+    assert api.deleted.count("/volumes/v") > 1
 
 
 def test_what_it_cannot_remove_it_leaves_in_the_book(start: Callable[..., Run], api: FakeEngineApi) -> None:
