@@ -29,7 +29,7 @@ def close_book(engine: Engine, ledger: Ledger) -> list[str]:
     The run's folder goes last, and stays where something is left, so that the next run can try again.
     """
     # What other processes of the run have left goes first: an image does not go while a container uses it.
-    problems = [line for folder in ledger.adopted() for line in sweep_folder(folder)]
+    problems = [line for folder in ledger.adopted() for line in sweep_folder(folder, settle=())]
     problems += _remove_everywhere(engine, ledger, ledger.entries())
     if not problems:
         ledger.remove_folder()
@@ -114,13 +114,13 @@ def sweep_abandoned() -> list[str]:
     return problems
 
 
-def sweep_folder(folder: Path) -> list[str]:
+def sweep_folder(folder: Path, *, settle: Sequence[float] = _SETTLE) -> list[str]:
     """Remove what one run has left, even where its process seems to live (the watchdog knows that it does not).
 
     It has only just died: what it had asked the daemon for may come up a moment later, so it is looked for again.
     """
     run = open_abandoned(folder, even_if_alive=True)
-    return _sweep(run, settle=_SETTLE) if run is not None else []
+    return _sweep(run, settle=settle) if run is not None else []
 
 
 def _sweep(run: AbandonedRun, *, settle: Sequence[float] = ()) -> list[str]:
@@ -134,6 +134,8 @@ def _sweep(run: AbandonedRun, *, settle: Sequence[float] = ()) -> list[str]:
     except EngineUnavailable as error:
         return [f"{error.headline} (what the run {run.ledger.run_id} left is there)"]
     try:
+        for folder in run.ledger.adopted():  # first here, too
+            sweep_folder(folder, settle=())
         for pause in settle:
             _remove_everywhere(engine, run.ledger, entries)
             time.sleep(pause)

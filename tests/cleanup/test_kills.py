@@ -111,7 +111,7 @@ def test_another_run_is_not_touched(
     killed.reach(all_are_ready(project, ()))
     living.reach(all_are_ready(other, ()))
     theirs = {name for name in docker("ps", "--format", "{{.Names}}").splitlines() if f"-{living.process.pid}-" in name}
-    assert len(theirs) == 3  # registry, builder, warm container
+    assert len(theirs) >= 2  # registry and warm container; the builder goes once all is built
     kill(killed.process.pid)
     killed.end()
     living.reach(lambda: not container(f"-{killed.process.pid}-")())

@@ -81,7 +81,7 @@ def test_a_fault_that_passes_is_mended_for_this_process(
     "faults",
     [
         [Fault(status=500)] * 2,
-        [Fault(status=429)] * 6,
+        [Fault(status=429)] * 2,
         [Fault(cut_after=1000)],
         [Fault(hang_up=True)] * 2,
         [Fault(silent=True)],
@@ -143,7 +143,7 @@ def test_credentials_are_for_the_registry_that_they_are_of(
     registry: FakeRegistry, project: Path, start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Also the daemon, which is handed them, shows them to nobody else."""
-    folder = tmp_path / "docker"
+    folder = tmp_path / "with-credentials"
     folder.mkdir()
     registry.auth, registry.user, registry.password = "basic", "somebody", "quite-secret-word"
     auth = "c29tZWJvZHk6cXVpdGUtc2VjcmV0LXdvcmQ="

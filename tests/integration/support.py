@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,13 +69,20 @@ class Machine:
     @classmethod
     def now(cls) -> Machine:
         """Look at the daemon in use, the folder for temporary files, and the user's Docker folder."""
+        from docker.errors import NotFound
+
         with closing(Engine.connect()) as engine:
             api = engine.api
+            images: list[Any] | None = None
+            while images is None:
+                # With the containerd store the list fails while one of the images is being removed.
+                with suppress(NotFound):
+                    images = api.images(all=True)
             return cls(
                 containers=frozenset(name for one in api.containers(all=True) for name in one["Names"]),
                 volumes=frozenset(one["Name"] for one in api.volumes()["Volumes"] or ()),
                 networks=frozenset(one["Name"] for one in api.networks()),
-                images=frozenset(_image(one) for one in api.images(all=True)),
+                images=frozenset(_image(one) for one in images),
                 files=_files(),
                 processes=_processes(),
                 docker_folder=_tree(user_docker_folder()),
