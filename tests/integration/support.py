@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,13 @@ class Machine:
                 processes=_processes(),
                 docker_folder=_tree(user_docker_folder()),
             )
+
+    def later(self, seconds: float = 15) -> Machine:
+        """Look again, once the watchdogs of processes that were killed in between have gone: that takes them a few seconds."""
+        deadline = time.monotonic() + seconds
+        while not _processes() <= self.processes and time.monotonic() < deadline:
+            time.sleep(0.1)  # between two looks at the condition
+        return Machine.now()
 
 
 def docker(*args: str, timeout: float = 120) -> str:
