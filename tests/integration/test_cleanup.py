@@ -74,9 +74,9 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def run_folder(pid: int) -> Path:
-    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
-        if json.loads((folder / "owner.json").read_text(encoding="utf-8"))["owner"]["pid"] == pid:
-            return folder
+    for owner in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/owner.json"):
+        if json.loads(owner.read_text(encoding="utf-8"))["owner"]["pid"] == pid:
+            return owner.parent
     pytest.fail(f"process {pid} has no folder")
 
 
