@@ -12,6 +12,7 @@ clean_up() {
     rm -rf "$folder"
 }
 image=none
+export BUILDX_CONFIG=$folder/buildx # the user's own builders stay as they are
 trap clean_up EXIT
 
 docker run --detach --name "$name" --publish 127.0.0.1::5000 registry:2 >/dev/null

@@ -115,14 +115,15 @@ def _files() -> frozenset[str]:
 def _processes() -> frozenset[str]:
     """Return the watchdogs and docker clients of runs that use the same daemon."""
     found = set()
-    host = f"DOCKER_HOST={os.environ.get('DOCKER_HOST', '')}".encode()
+    ours = os.environ.get("DOCKER_HOST", "").encode()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             command, environ = ((entry / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
         except OSError:
             continue  # it has ended meanwhile
         is_client = any(word.startswith(b"BUILDX_CONFIG=") and FOLDER_PREFIX.encode() in word for word in environ)
-        if (b"pytest_multiarch.engine.watchdog" in command or is_client) and (host in environ or host.endswith(b"=")):
+        host = next((word.removeprefix(b"DOCKER_HOST=") for word in environ if word.startswith(b"DOCKER_HOST=")), b"")
+        if (b"pytest_multiarch.engine.watchdog" in command or is_client) and host == ours:
             found.add(f"{entry.name} {b' '.join(command[:3]).decode(errors='replace')}")
     return frozenset(found)
 
