@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import daemons, paths
-from tests.integration.support import docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,8 +90,7 @@ def test_a_daemon_that_does_not_come_back_ends_the_run_and_what_it_kept_goes_at_
     assert run.end() == pytest.ExitCode.TESTS_FAILED
     assert "1 passed" in run.output
     assert "the Docker daemon does not answer" in run.output
-    lab("start")
-    assert docker("ps", "--all", "--quiet")
+    lab("start")  # from here on the watchdog may be faster than the next run, which is as well
     (project / "ready").unlink()
     again = start()
     assert again.end() == pytest.ExitCode.OK, again.output

@@ -29,7 +29,8 @@ def docker(*args):
     return done.stdout + done.stderr
 
 def names(*args):
-    return docker("ps", *args, "--format", "{{.Names}}").split()
+    there = os.environ["THERE_BEFORE"].split()
+    return [name for name in docker("ps", *args, "--format", "{{.Names}}").split() if name not in there]
 
 def write(**facts):
     with open(f"facts-{os.getpid()}.jsonl", "a") as file:
@@ -68,7 +69,9 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (folder / "test_it.py").write_text(TESTS, encoding="utf-8")
     before = Machine.now()
-    done = run_pytest(folder, BOTH, "-n2", "-v")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THERE_BEFORE", " ".join(name.lstrip("/") for name in before.containers))
+        done = run_pytest(folder, BOTH, "-n2", "-v")
     assert before.later() == before
     assert "8 passed" in done.stdout, done.stdout + done.stderr
     assert re.search(r"^FAILED test_it.py::test_dies\[linux/arm64\]", done.stdout, re.MULTILINE)
