@@ -103,10 +103,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove all that was started, before the summary is printed."""
     from pytest_multiarch.plugin.state import State
-    from pytest_multiarch.plugin.support import tell_controller
 
     state = State.of_any(session.config)
-    if state is not None:
+    if state is not None and state.supports:
+        from pytest_multiarch.plugin.support import tell_controller
+
         tell_controller(session.config, state)
     if state is not None and not state.close() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -306,10 +307,11 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how each platform ran, and which failures are an emulator's."""
     from pytest_multiarch.plugin.state import State
-    from pytest_multiarch.plugin.support import summarize
 
     state = State.of_any(config)
-    if state is not None:
+    if state is not None and (state.supports or state.workers_supports):
+        from pytest_multiarch.plugin.support import summarize
+
         summarize(terminalreporter, config, state)
 
 

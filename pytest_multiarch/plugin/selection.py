@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -23,9 +22,11 @@ _ENGINE_FIXTURES = _BUILDING_FIXTURES | _CONTAINER_FIXTURES
 _DEFAULT_BUILD = "_multiarch_default_build"
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """Say what the collected tests ask for."""
+class Needs(NamedTuple):
+    """Say what the collected tests ask for.
+
+    Not a dataclass: making one takes a millisecond, which every pytest run that has the plugin installed would pay.
+    """
 
     platforms: bool
     image: bool
