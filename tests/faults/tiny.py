@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-import random
+import secrets
 import struct
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,11 @@ def program() -> bytes:
 
 
 def add_tiny(registry: FakeRegistry, name: str) -> None:
-    """Put the image into a registry as `NAME:1`: two layers, the second of 300 kB that no compression makes smaller."""
-    noise = random.Random(1).randbytes(300_000)  # noqa: S311 - bytes that do not compress, no secret
-    layers = [tar(file("app", program(), mode=0o755)), tar(file("noise", noise))]
+    """Put the image into a registry as `NAME:1`: two layers, the second of 300 kB that no compression makes smaller.
+
+    It is another one each time: containerd keeps layers for a while after their image has gone, and what the daemon has, it
+    asks no registry for.
+    """
+    layers = [tar(file("app", program(), mode=0o755)), tar(file("noise", secrets.token_bytes(300_000)))]
     entry = add_image(registry, name, str(Platform.host()), layers=layers)
     add_index(registry, name, "1", entries=[entry])
