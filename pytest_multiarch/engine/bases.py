@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.dockerfile import base_images
@@ -61,14 +62,18 @@ def copy_bases(
     source: RegistryClient,
     target: RegistryClient,
     registry: Registry,
+    repository: Reference,
     builders_own: Platform,
     listener: BuildListener,
 ) -> Bases:
     """Copy the base images of a build for all platforms that it needs them for.
 
-    ``builders_own`` is what ``$BUILDPLATFORM`` stands for. An image of the Dockerfile that cannot be copied is left for the
-    builder to fetch, which may reach what this process does not, and else says where in the Dockerfile it stands; one that
-    was asked for by name has to be there, and raises what reading it raises.
+    ``repository`` is where the build will push to: it gets the layers, too, which BuildKit else sends once more, as it does not
+    ask the registry to take them from where they are. ``builders_own`` is what ``$BUILDPLATFORM`` stands for.
+
+    An image of the Dockerfile that cannot be copied is left for the builder to fetch, which may reach what this process does
+    not, and else says where in the Dockerfile it stands; one that was asked for by name has to be there, and raises what
+    reading it raises.
     """
     contexts: dict[str, str] = {}
     copies: dict[str, CopiedImage] = {}
@@ -94,6 +99,7 @@ def copy_bases(
             if not isinstance(error, InvalidReference):
                 listener.note(f"{name} is left for the builder to fetch: {error.headline}")
             continue
+        _lend(copy, target, repository)
         # By digest: another build of this run may copy the same image for other platforms, under the same tag.
         contexts[name] = f"docker-image://{copy.reference.with_digest(copy.digest)}"
         copies[name] = copy
@@ -102,6 +108,13 @@ def copy_bases(
         if own:
             lines[name] = own[0]
     return Bases(contexts, copies, lines)
+
+
+def _lend(copy: CopiedImage, target: RegistryClient, repository: Reference) -> None:
+    with suppress(MultiArchError):  # then BuildKit sends them, or meets the same
+        for layer in copy.layers:
+            if not target.mount_blob(repository, layer.digest, copy.reference):
+                return
 
 
 def _platforms_of(

@@ -121,7 +121,7 @@ def create_builder(
         # A platform that is set by hand wins over those that the other nodes find they can emulate.
         more = ["--append", "--node", f"{name}{number}", "--platform", str(node.platform), node.endpoint]
         steps.append([*create, f"image={there}", *more])
-    steps.append(["docker", "buildx", "inspect", name, "--bootstrap"])
+    steps[-1].append("--bootstrap")  # all of them: what has been added is the whole builder's
     with lent_context(ledger.folder, environ) as variables:
         for step in steps:
             outcome = run(step, env=client_environ({**ours, **variables}), limit=limit, stopping=stopping)

@@ -170,7 +170,7 @@ class LocalWorkshop:
     def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], name: str) -> Build:
         self._site.start()
         registry, kept = self._site.registry(), self._site.kept()
-        bases = self._builds.submit(self._copy_bases, spec, platforms, registry)
+        bases = self._builds.submit(self._copy_bases, spec, platforms, registry, name)
         inputs = self._builds.submit(lambda: files_digest(spec, bases.result().contexts) if kept is not None else "")
 
         def home() -> tuple[RegistryClient, Reference]:
@@ -210,13 +210,16 @@ class LocalWorkshop:
 
         return Build(name, {one: self._builds.submit(build_one, one) for one in platforms}, home)
 
-    def _copy_bases(self, spec: BuildSpec, platforms: Sequence[Platform], registry: Future[Registry]) -> Bases:
+    def _copy_bases(
+        self, spec: BuildSpec, platforms: Sequence[Platform], registry: Future[Registry], name: str
+    ) -> Bases:
         return copy_bases(
             spec,
             platforms,
             source=self.belongings.readers.users(),
             target=self._site.client(),
             registry=registry.result(),
+            repository=Reference.parse(f"{registry.result().host}/{name}"),
             builders_own=self.belongings.daemons.main().facts.platform,
             listener=self._listener,
         )

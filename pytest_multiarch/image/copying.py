@@ -30,13 +30,15 @@ class CopiedImage:
     """Say what was copied.
 
     ``chosen`` names, for each platform that was asked for and can be served, the manifest's digest; ``missing`` are the
-    others. ``foreign`` are layers that may not be distributed and were left where they are.
+    others. ``layers`` are those that were copied, each once, ``foreign`` those that may not be distributed and were left
+    where they are.
     """
 
     reference: Reference
     digest: str
     chosen: tuple[tuple[Platform, str], ...]
     missing: tuple[Platform, ...] = ()
+    layers: tuple[Descriptor, ...] = ()
     foreign: tuple[Descriptor, ...] = ()
 
     def digest_for(self, platform: Platform) -> str | None:
@@ -74,11 +76,11 @@ def copy_image(
     else:
         documents = [source.manifest(reference.with_digest(entry.descriptor.digest)) for entry in entries.values()]
         top = _index_of(image, list(entries.values()))
-    foreign = _copy_blobs(source, reference, target, destination, documents)
+    layers, foreign = _copy_blobs(source, reference, target, destination, documents)
     for document in documents:
         target.put_manifest(destination.with_digest(document.digest), document.data, document.media_type)
     digest = target.put_manifest(destination, top.data, top.media_type)
-    return CopiedImage(destination, digest, chosen, missing, foreign)
+    return CopiedImage(destination, digest, chosen, missing, layers, foreign)
 
 
 def _first_of_each(entries: Sequence[Entry], wanted: set[Platform]) -> dict[Platform, Entry]:
@@ -141,14 +143,16 @@ def _copy_blobs(
     target: RegistryClient,
     destination: Reference,
     documents: Sequence[RawDocument],
-) -> tuple[Descriptor, ...]:
-    """Copy configs and layers, each once, and return the layers that may not be copied."""
-    blobs: dict[str, Descriptor] = {}
+) -> tuple[tuple[Descriptor, ...], tuple[Descriptor, ...]]:
+    """Copy configs and layers, each once, and return the layers that were copied and those that may not be."""
+    configs: dict[str, Descriptor] = {}
+    layers: dict[str, Descriptor] = {}
     foreign: dict[str, Descriptor] = {}
     for document in documents:
         manifest = Manifest.from_bytes(document.data, f"{document.digest} of {reference}", document.media_type)
-        for descriptor in (manifest.config, *manifest.layers):
-            (foreign if descriptor.is_foreign else blobs)[descriptor.digest] = descriptor
+        configs[manifest.config.digest] = manifest.config
+        for descriptor in manifest.layers:
+            (foreign if descriptor.is_foreign else layers)[descriptor.digest] = descriptor
 
     stop = threading.Event()
 
@@ -160,7 +164,7 @@ def _copy_blobs(
             target.upload_blob(destination, chunks, descriptor.digest, descriptor.size)
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="copy-blob") as pool:
-        waiting = [pool.submit(copy, descriptor) for descriptor in blobs.values()]
+        waiting = [pool.submit(copy, descriptor) for descriptor in {**configs, **layers}.values()]
         try:
             for future in waiting:
                 future.result()
@@ -168,7 +172,7 @@ def _copy_blobs(
             stop.set()  # Ctrl-C does not wait for gigabytes
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return tuple(foreign.values())
+    return tuple(layers.values()), tuple(foreign.values())
 
 
 def _until(stop: threading.Event, chunks: Iterable[bytes], tried: str) -> Iterator[bytes]:

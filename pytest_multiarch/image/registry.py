@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import requests
 
@@ -213,6 +213,22 @@ class RegistryClient:
             if response.status_code not in (201, 204):
                 raise self._endpoints.refusal(home, response, tried)
         return True
+
+    def mount_blob(self, repository: Reference, digest: str, source: Reference) -> bool:
+        """Let a repository have a blob of another one in the same registry, and return whether it does now.
+
+        Nothing is sent (distribution-spec, "Mounting a blob from another repository"); a registry need not do it.
+
+        Raises AccessDenied or RegistryError: the registry refuses or fails.
+        """
+        tried = f"mount blob {digest} of {source.name} into {repository.name}"
+        home = self._endpoints.home(repository)
+        query = urlencode({"mount": check_digest(digest), "from": source.repository})
+        url = f"{home.base_url}/v2/{repository.repository}/blobs/uploads/?{query}"
+        with self._endpoints.ask(home, Request(tried, "POST", url, body=b""), repository, actions=_PUSH) as response:
+            if response.status_code not in (201, 202):  # 202: it waits for an upload instead, which it forgets in time
+                raise self._endpoints.refusal(home, response, tried)
+            return response.status_code == 201
 
     def put_manifest(self, reference: Reference, data: bytes, media_type: str) -> str:
         """Store an index or manifest under the reference's tag or digest and return its digest.

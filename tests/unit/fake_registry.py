@@ -58,6 +58,7 @@ class FakeRegistry:
         self.token_life: int | None = 300
         self.knows_ranges = True
         self.sends_digests = True
+        self.mounts = True  # blobs of one repository into another
         self.manifests: dict[tuple[str, str], tuple[bytes, str]] = {}
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.redirect_blobs_to = ""
@@ -182,7 +183,11 @@ class _Handler(BaseHTTPRequestHandler):
         self, name: str, kind: str, rest: str, query: dict[str, list[str]], body: bytes, cut: int | None
     ) -> None:
         registry = self.registry
-        if self.command == "POST":
+        if self.command == "POST" and registry.mounts and "mount" in query:
+            digest = query["mount"][0]
+            registry.blobs[name, digest] = registry.blobs[query["from"][0], digest]
+            self._answer(201, b"", {"Location": f"/v2/{name}/blobs/{digest}"})
+        elif self.command == "POST":
             self._answer(202, b"", {"Location": f"/v2/{name}/blobs/uploads/1?state=x"})
         elif self.command == "PUT" and kind == "blobs":
             digest = query["digest"][0]

@@ -89,6 +89,7 @@ class Copying:
             source=self._client,
             target=self._client,
             registry=Registry(self._target.host, self._target.url, Credentials("u", "p")),
+            repository=Reference.parse(f"{self._target.host}/flow:latest"),
             builders_own=AMD64,
             listener=self._listener,
         )
@@ -170,6 +171,18 @@ def test_bases_are_copied_for_the_platforms_of_the_run(
     name = home(source, "debian")
     assert platforms_in(target, name) == ["linux/amd64", "linux/arm64"]
     assert bases.contexts == {base: f"docker-image://{target.host}/{name}@{digest_of(target, name)}"}
+
+
+@pytest.mark.parametrize("mounts", [True, False])
+def test_the_repository_that_is_built_has_the_layers_of_its_base_where_the_registry_can_share(
+    copying: Copying, source: FakeRegistry, target: FakeRegistry, mounts: bool
+) -> None:
+    target.mounts = mounts
+    base = add(source, "debian", "linux/amd64")
+    bases = copying(copying.spec(f"FROM {base}\n"), AMD64)
+    layers = {b"layer of linux/amd64", b"a layer that all share"}
+    assert {data for (name, _), data in target.blobs.items() if name == "flow"} == (layers if mounts else set())
+    assert list(bases.contexts) == [base]
 
 
 def test_a_stage_on_the_build_platform_needs_its_base_for_that_alone(

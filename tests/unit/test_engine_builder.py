@@ -156,7 +156,7 @@ def test_a_builder_is_made_and_started(docker: FakeDocker, ledger: Ledger) -> No
     )
     name = f"{ledger.prefix}-builder"
     toml = ledger.folder / "buildkitd.toml"
-    create, inspect = docker.calls
+    (create,) = docker.calls
     assert create.words[:2] == ["buildx", "create"]
     assert create.after("--name") == [name]
     assert create.after("--driver") == ["docker-container"]
@@ -164,10 +164,9 @@ def test_a_builder_is_made_and_started(docker: FakeDocker, ledger: Ledger) -> No
     assert create.after("--config") == [str(toml)]
     assert create.after("--node") == [f"{name}0"]
     assert "--use" not in create.words
-    assert inspect.words == ["buildx", "inspect", name, "--bootstrap"]
-    for call in (create, inspect):
-        assert call.env["BUILDX_CONFIG"] == str(ledger.folder / "buildx")
-        assert call.env["DOCKER_HOST"] == "unix:///some.sock"
+    assert create.words[-1] == "--bootstrap"
+    assert create.env["BUILDX_CONFIG"] == str(ledger.folder / "buildx")
+    assert create.env["DOCKER_HOST"] == "unix:///some.sock"
     assert (builder.name, builder.driver, builder.pushes_by_digest) == (name, "docker-container", True)
     assert toml.read_text() == buildkitd_toml(["http://127.0.0.1:5590"], ["plain:5000"])
     assert stat.S_IMODE((ledger.folder / "buildx").stat().st_mode) == 0o700
@@ -179,10 +178,9 @@ def test_a_daemon_behind_tls_is_named_by_a_context_of_our_own(
     (tmp_path / "key.pem").write_text("mine")
     environ = {"DOCKER_HOST": "tcp://box:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
     builder = create_builder(engine(IMAGE), ledger, environ, image=IMAGE, mirrors=[])
-    create, inspect = docker.calls
-    assert create.words[-1] == context_for(environ)
-    for call in (create, inspect):
-        assert call.env["DOCKER_CONFIG"] == str(ledger.folder / "docker-builder")
+    (create,) = docker.calls
+    assert create.words[-2:] == [context_for(environ), "--bootstrap"]
+    assert create.env["DOCKER_CONFIG"] == str(ledger.folder / "docker-builder")
     # It had the user's credentials in it. Builds have a folder with the registry's login, and the same context.
     assert not (ledger.folder / "docker-builder").exists()
     assert "DOCKER_CONFIG" not in builder.environ
@@ -216,12 +214,12 @@ def test_a_node_builds_its_platform_on_its_own_daemon(docker: FakeDocker, ledger
     node = Node(ARM_V7, "ssh://pi")
     create_builder(engine(IMAGE), ledger, {}, image=IMAGE, mirrors=[], nodes=[(node, engine(endpoint="ssh://pi"))])
     name = f"{ledger.prefix}-builder"
-    _, append, inspect = docker.calls
+    create, append = docker.calls
     assert "--append" in append.words
     assert (append.after("--name"), append.after("--node")) == ([name], [f"{name}1"])
     assert append.after("--platform") == ["linux/arm/v7"]
-    assert append.words[-1] == "ssh://pi"
-    assert "--bootstrap" in inspect.words
+    assert append.words[-2:] == ["ssh://pi", "--bootstrap"]
+    assert "--bootstrap" not in create.words
     there = f"buildx_buildkit_{name}1"
     assert {owned for owned in ledger.entries() if owned.daemon} == {
         Owned("container", there, "ssh://pi"),
@@ -233,13 +231,13 @@ def test_a_node_builds_its_platform_on_its_own_daemon(docker: FakeDocker, ledger
 def test_an_image_that_cannot_be_pulled_is_told_from_a_builder_that_does_not_start(
     docker: FakeDocker, ledger: Ledger
 ) -> None:
-    docker.on("inspect", stderr=(DATA / "builder-no-image-0.13.txt").read_text(), exit_code=1)
+    docker.on("create", stderr=(DATA / "builder-no-image-0.13.txt").read_text(), exit_code=1)
     with pytest.raises(ImageUnavailable, match="failed to resolve reference") as caught:
         create_builder(engine(), ledger, {}, image=IMAGE, mirrors=[])
     assert caught.value.tried == f"starting a builder from {IMAGE}"
     assert "\n" not in caught.value.headline
     assert "--multiarch-buildkit-image" in caught.value.hint
-    docker.on("inspect", stderr=(DATA / "builder-no-network-0.13.txt").read_text(), exit_code=1)
+    docker.on("create", stderr=(DATA / "builder-no-network-0.13.txt").read_text(), exit_code=1)
     with pytest.raises(BuildError, match="Error response from daemon: network nosuchnet not found") as other:
         create_builder(engine(), ledger, {}, image=IMAGE, mirrors=[])
     assert not isinstance(other.value, ImageUnavailable)
@@ -264,7 +262,7 @@ def test_only_a_pull_that_failed_is_one(docker: FakeDocker, ledger: Ledger, stde
 
 
 def test_a_builder_that_never_starts_has_a_time_limit(docker: FakeDocker, ledger: Ledger) -> None:
-    docker.on("inspect", stderr="#1 booting\n", seconds=600)
+    docker.on("create", stderr="#1 booting\n", seconds=600)
     with pytest.raises(CommandTimeout) as caught:
         create_builder(engine(), ledger, {}, image=IMAGE, mirrors=[], limit=2)
     assert caught.value.detail == "#1 booting"

@@ -46,6 +46,22 @@ def test_a_blob_that_is_there_is_not_sent(registry: FakeRegistry, client: Regist
     assert registry.asked("POST") == []
 
 
+def test_a_blob_of_another_repository_is_had_without_being_sent(registry: FakeRegistry, client: RegistryClient) -> None:
+    digest = registry.add_blob("base/app", b"here")
+    assert client.mount_blob(ref(registry), digest, ref(registry, "base/app"))
+    assert registry.blobs["app", digest] == b"here"
+    assert registry.asked("PUT") == []
+
+
+def test_a_registry_need_not_let_repositories_share(registry: FakeRegistry, client: RegistryClient) -> None:
+    registry.mounts = False
+    digest = registry.add_blob("base/app", b"here")
+    assert not client.mount_blob(ref(registry), digest, ref(registry, "base/app"))
+    registry.fail("POST", "/uploads/", Fault(405))
+    with pytest.raises(RegistryError, match="HTTP 405"):
+        client.mount_blob(ref(registry), digest, ref(registry, "base/app"))
+
+
 @pytest.mark.parametrize(("chunks", "size"), [([b"wrong"], 5), ([b"da"], 4), ([b"more"], 4), ([b"mo", b"re data"], 4)])
 def test_content_that_is_not_the_blobs_is_not_stored(
     registry: FakeRegistry, client: RegistryClient, chunks: list[bytes], size: int
