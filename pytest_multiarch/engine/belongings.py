@@ -15,31 +15,32 @@ from pytest_multiarch.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.options import EngineOptions
+    from pytest_multiarch.engine.workshop import Workshop
 
 
 class Belongings:
     """Connect, read, and keep book; close all of it. Thread-safe.
 
-    ``on_book`` is told the book's folder, so that a process which outlives this one can close the book in its place; who
-    has such a process leaves it to sweep up after dead runs, too.
+    ``owner`` is the process that owns the run, where this is another one. It is told the book's folder, so that it can close
+    the book should this process not live to do so; sweeping up after dead runs is left to it, too, and layers are
+    unpacked where it keeps them.
     """
 
     def __init__(
         self,
         options: EngineOptions,
         note: Callable[[str], None],
-        on_book: Callable[[Path], None] | None = None,
+        owner: Workshop | None = None,
     ) -> None:
         self.daemons = Daemons(options.nodes)
-        self.readers = Readers(self.mirrors, options.plain_http)
+        self.readers = Readers(self.mirrors, options.plain_http, owner.layers if owner is not None else None)
         self.supports = Supports(options, self.daemons.of, self.book)
         self._options = options
         self._note = note
-        self._on_book = on_book
+        self._owner = owner
         self._ledger: Ledger | None = None
         self._watchdog: Watchdog | None = None
         self._lock = threading.RLock()
@@ -49,13 +50,13 @@ class Belongings:
         if self._ledger is None:
             with self._lock:
                 if self._ledger is None:
-                    if self._on_book is None:
+                    if self._owner is None:
                         for problem in sweep_abandoned():
                             self._note(f"cleaning up after an earlier run: {problem}")
                     ledger = Ledger.open_new(self.daemons.main().environ)
                     self._watchdog = Watchdog(ledger.folder)
-                    if self._on_book is not None:
-                        self._on_book(ledger.folder)
+                    if self._owner is not None:
+                        self._owner.adopt(ledger.folder)
                     self._ledger = ledger
         return self._ledger
 

@@ -80,7 +80,7 @@ class Environment:
             assert self._own is not None
             self._workshop, self._belongings = self._own, self._own.belongings
         else:
-            self._workshop, self._belongings = workshop, Belongings(options, listener.note, workshop.adopt)
+            self._workshop, self._belongings = workshop, Belongings(options, listener.note, workshop)
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
         """Look, before the first test, for what the run needs; ``image`` is the one that is tested instead of a build.

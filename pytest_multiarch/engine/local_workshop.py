@@ -145,6 +145,10 @@ class LocalWorkshop:
             f"copy of {image}", lambda: copy_platform(source, image, platform, target, home)
         ).result()
 
+    def layers(self) -> Path:
+        """Return the folder in which layers are unpacked."""
+        return self.belongings.readers.layers.folder
+
     def adopt(self, folder: Path) -> None:
         """Close the book in this folder at the end, should its own process not have lived to do so."""
         self.belongings.book().adopt(folder)

@@ -9,9 +9,11 @@ from pytest_multiarch.image.credentials import DockerCredentials, KnownCredentia
 from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.layout import LayoutClient
 from pytest_multiarch.image.registry import RegistryClient
+from pytest_multiarch.image.shelf import BorrowedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.image.layout import LayoutLocation
@@ -25,11 +27,18 @@ class Readers:
     Args:
         mirrors: gives the mirrors of Docker Hub, asked once.
         plain_http: registries that are read without TLS, besides those on this machine.
+        shared: says where the process that owns the run keeps its layers; without it this one does.
 
     """
 
-    def __init__(self, mirrors: Callable[[], tuple[str, ...]], plain_http: tuple[str, ...] = ()) -> None:
-        self.layers = LayerStore()  # one for all images: those of one base share most of what they read
+    def __init__(
+        self,
+        mirrors: Callable[[], tuple[str, ...]],
+        plain_http: tuple[str, ...] = (),
+        shared: Callable[[], Path] | None = None,
+    ) -> None:
+        # One for all images: those of one base share most of what they read.
+        self.layers = LayerStore(BorrowedFolder(shared) if shared is not None else None)
         self._mirrors = mirrors
         self._plain_http = plain_http
         self._clients: list[RegistryClient | LayoutClient] = []

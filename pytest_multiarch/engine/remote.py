@@ -42,6 +42,7 @@ _CALLS = (
     "end_building",
     "fetch",
     "copied",
+    "layers",
     "adopt",
 )
 
@@ -121,6 +122,8 @@ def _connection(raw: socket.socket) -> Connection:
     from multiprocessing.connection import Connection
 
     raw.settimeout(None)  # a timeout makes the descriptor non-blocking, which a connection does not expect
+    # A connection writes a message in two parts: the second would wait until the other side has said that it has the first.
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return Connection(raw.detach())
 
 
@@ -203,6 +206,11 @@ class RemoteWorkshop:
         """Let it copy a platform of a layout, and return where to."""
         reference: Reference = self._call("copied", layout, image, platform)
         return reference
+
+    def layers(self) -> Path:
+        """Return the folder in which it keeps unpacked layers."""
+        folder: Path = self._call("layers")
+        return folder
 
     def adopt(self, folder: Path) -> None:
         """Let it close this process's book, should this process not live to do so."""

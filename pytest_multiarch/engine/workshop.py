@@ -72,5 +72,9 @@ class Workshop(Protocol):
         """
         ...
 
+    def layers(self) -> Path:
+        """Return the folder in which layers are unpacked, once for all processes. Raises LayerError: there is none."""
+        ...
+
     def adopt(self, folder: Path) -> None:
         """Close the book in this folder when the run ends, should the process that keeps it not have lived to do so."""

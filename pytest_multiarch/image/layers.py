@@ -1,4 +1,4 @@
-"""The layers of a run: each fetched, checked and unpacked once, whichever images and threads ask for it.
+"""The layers of a run: each fetched, checked and unpacked once, whichever images, threads and processes ask for it.
 
 They are kept unpacked in temporary files, not in memory: a file's content is then one read at a known place, and the
 headers of an archive are read without what lies between them.
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 from pytest_multiarch.errors import IntegrityError, LayerError
 from pytest_multiarch.image.changeset import Changeset
 from pytest_multiarch.image.limits import EntryBudget, LayerLimits
-from pytest_multiarch.image.spool import SpoolFile, SpoolFolder
+from pytest_multiarch.image.shelf import BorrowedFolder, Shelf
+from pytest_multiarch.image.spool import SpoolFolder
 from pytest_multiarch.image.tar import TarReader
 from pytest_multiarch.image.unpacking import unpack
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.source import ImageReader
+    from pytest_multiarch.image.spool import SpoolFile
     from pytest_multiarch.image.tree import LayerTree
     from pytest_multiarch.image.unpacking import Compression, Unpacked
     from pytest_multiarch.oci import Descriptor
@@ -109,14 +111,15 @@ class LayerStore:
     another place may have it whole; what makes it unreachable is not.
 
     Args:
-        folder: where the private folder for temporary files is made; the system's own place unless given.
+        folder: where the private folder for temporary files is made, the system's own place unless given; or a folder that
+            another process of the run owns, whose layers are then used and added to.
         limits: how large layers may become.
 
     """
 
-    def __init__(self, folder: Path | None = None, limits: LayerLimits | None = None) -> None:
+    def __init__(self, folder: Path | BorrowedFolder | None = None, limits: LayerLimits | None = None) -> None:
         self.limits = limits or LayerLimits()
-        self._folder = SpoolFolder(folder)
+        self._shelf = Shelf(folder if isinstance(folder, BorrowedFolder) else SpoolFolder(folder))
         self._fetches: dict[str, _Fetch] = {}
         self._unusable: dict[tuple[str, str], _Fetch] = {}
         self._unpacked = 0
@@ -134,7 +137,12 @@ class LayerStore:
     def close(self) -> None:
         """Remove the layers; reading their content is then an error. Whoever is fetching one is stopped."""
         self._stopped = True
-        self._folder.close()
+        self._shelf.close()
+
+    @property
+    def folder(self) -> Path:
+        """Return where the layers stand. Raises LayerError: the folder cannot be made, or is closed."""
+        return self._shelf.path
 
     def layer(self, reader: ImageReader, repository: Reference, descriptor: Descriptor) -> Layer:
         """Return a layer, fetched from ``repository`` unless it is here.
@@ -202,7 +210,6 @@ class LayerStore:
         if descriptor.media_type.endswith("+encrypted"):
             raise LayerError(f"unpack {what}", f"it is encrypted ({descriptor.media_type})")
         self.limits.check_size(what, descriptor.size, descriptor.size)
-        target = self._folder.path / descriptor.digest.replace(":", "-")
         charged = 0
 
         def charge(size: int) -> None:
@@ -214,12 +221,16 @@ class LayerStore:
                 self._unpacked += size
                 self.limits.check_total(what, self._unpacked)
 
-        try:
+        def make(target: Path) -> Unpacked:
             with reader.blob(repository, descriptor) as blob:
-                unpacked = unpack(blob, target, what, self.limits, charge)
+                return unpack(blob, target, what, self.limits, charge)
+
+        try:
+            unpacked, content = self._shelf.take(descriptor.digest, make)
+            if not charged:  # another process has unpacked it
+                charge(unpacked.size)
         except BaseException:
-            target.unlink(missing_ok=True)
             with self._lock:
                 self._unpacked -= charged
             raise
-        return Layer(what, descriptor, unpacked, SpoolFile(target, unpacked.size), self.limits)
+        return Layer(what, descriptor, unpacked, content, self.limits)

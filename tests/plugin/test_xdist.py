@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_multiarch.oci import OCI_MANIFEST
 from pytest_multiarch.platforms import Platform
 from tests.plugin.conftest import ALWAYS, BOTH
+from tests.unit.fake_registry import FakeRegistry
+from tests.unit.files.common import add_image, file, tar
+from tests.unit.images import add_index
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Project
@@ -71,6 +77,22 @@ def test_without_xdist_the_same_is_made_by_the_one_process(project: Project) -> 
     project.run_apart("-pno:xdist", "--strict-markers", BOTH).assert_outcomes(passed=7)
     assert {call["process"] for call in project.calls()} == {"main"}
     assert len(project.calls("build")) == len(project.calls("made")) == 1
+
+
+def test_layers_are_fetched_once_for_all_workers(project: Project) -> None:
+    with FakeRegistry().running() as registry:
+        layers = [tar(file("a", b"x")), tar(file("b", b"y"))]
+        add_index(registry, "app", "1", entries=[add_image(registry, "app", "linux/amd64", layers=layers)])
+        project.write(test_it="def test_reads(platform_image): assert platform_image.files.read_text('/a') == 'x'")
+        result = run(
+            project, "--multiarch-platforms=linux/amd64", f"--multiarch-image={registry.host}/app:1", "--dist=each"
+        )
+        result.assert_outcomes(passed=2)
+        fetched = Counter(seen.path for seen in registry.asked("GET", "/blobs/"))
+        described = json.loads(
+            next(data for data, media_type in registry.manifests.values() if media_type == OCI_MANIFEST)
+        )
+        assert [fetched[f"/v2/app/blobs/{layer['digest']}"] for layer in described["layers"]] == [1, 1]
 
 
 GROUPS = """
