@@ -10,7 +10,7 @@ from pytest_multiarch.engine.sources import platform_pushed
 from pytest_multiarch.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     from pytest_multiarch.engine.build import BuiltPlatform
@@ -22,20 +22,38 @@ if TYPE_CHECKING:
 class Build:
     """Hold the platforms of one build as they come. Thread-safe.
 
-    ``home`` gives the client of the registry that it is pushed to, and the tag there, once the registry is up.
+    ``start`` begins a platform's build, at its first use unless ``begin`` names it before. ``home`` gives the client of the
+    registry that it is pushed to, and the tag there, once the registry is up.
     """
 
     def __init__(
         self,
         name: str,
-        platforms: Mapping[Platform, Future[BuiltPlatform]],
+        platforms: Sequence[Platform],
+        start: Callable[[Platform], Future[BuiltPlatform]],
         home: Callable[[], tuple[RegistryClient, Reference]],
     ) -> None:
         self.name = name
-        self.platforms = platforms
+        self.platforms = tuple(platforms)
+        self._start = start
         self._home = home
+        self._begun: dict[Platform, Future[BuiltPlatform]] = {}
         self._index = ""
         self._lock = threading.Lock()
+        self._beginning = threading.Lock()
+
+    @property
+    def begun(self) -> tuple[Future[BuiltPlatform], ...]:
+        """Return the platforms whose builds have begun."""
+        with self._beginning:
+            return tuple(self._begun.values())
+
+    def begin(self, platforms: Iterable[Platform]) -> None:
+        """Start building these of its platforms, and do not wait for them."""
+        with self._beginning:
+            for platform in platforms:
+                if platform in self.platforms and platform not in self._begun:
+                    self._begun[platform] = self._start(platform)
 
     def platform(self, platform: Platform) -> BuiltPlatform:
         """Return what one platform's build has pushed, once it has; its siblings may go on. Raises `BuildError`."""
@@ -45,7 +63,8 @@ class Build:
                 f"this run builds {', '.join(map(str, self.platforms))}",
                 "Name it with --multiarch-platforms.",
             )
-        return self.platforms[platform].result()
+        self.begin([platform])
+        return self._begun[platform].result()
 
     def reference(self, platform: Platform) -> str:
         """Return the reference by which a daemon pulls a platform, once it is pushed: by its image's own digest."""
@@ -55,7 +74,8 @@ class Build:
 
     def index(self) -> str:
         """Put the index together once all platforms are pushed, and return its digest. Raises `BuildError`: one failed."""
-        pushed = [(platform, future.result().digest) for platform, future in self.platforms.items()]
+        self.begin(self.platforms)
+        pushed = [(platform, self._begun[platform].result().digest) for platform in self.platforms]
         with self._lock:
             if not self._index:
                 client, tag = self._home()

@@ -123,12 +123,16 @@ class Environment:
         """Return the builder, started at the first call."""
         return self._wait_for(self._workshop.builder)
 
-    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> ImageSource:
+    def build(
+        self, spec: BuildSpec, platforms: Sequence[Platform], first: Sequence[Platform] | None = None
+    ) -> ImageSource:
         """Start building an image for the platforms, each on its own, and return it at once; equal specifications are built once.
+
+        Only ``first`` of them are begun, all unless given; the others are when they are asked for.
 
         Raises `UsageProblem` where context or Dockerfile is not there.
         """
-        name = self._workshop.build(spec, tuple(platforms))
+        name = self._workshop.build(spec, tuple(platforms), first)
         with self._lock:
             key = ("build", name)
             if key not in self._images:
@@ -142,9 +146,15 @@ class Environment:
             return self._images[key]
 
     def prepare(
-        self, what: BuildSpec | str, platforms: Sequence[Platform], warm: Sequence[Platform], run: Sequence[Platform]
+        self,
+        what: BuildSpec | str,
+        platforms: Sequence[Platform],
+        *,
+        first: Sequence[Platform],
+        warm: Sequence[Platform],
+        run: Sequence[Platform],
     ) -> None:
-        """Start building, and let each platform of ``warm`` have its container, each of ``run`` be pulled, once it is there.
+        """Start building ``first``; once they are there, let ``warm`` have their containers, and ``run`` be pulled.
 
         Waits for nothing. ``what`` is what `build` takes, or what `published` does. In a process that does not own the run
         only builds and their pulls are seen to: which tests it will be given, nobody knows. Raises what these raise.
@@ -152,9 +162,9 @@ class Environment:
         wanted = tuple(dict.fromkeys([*warm, *run]))
         if self._own is None:
             if not isinstance(what, str):
-                self._workshop.bring(self._workshop.build(what, tuple(platforms)), wanted)
+                self._workshop.bring(self._workshop.build(what, tuple(platforms), tuple(first)), wanted)
             return
-        source = self.published(what) if isinstance(what, str) else self.build(what, platforms)
+        source = self.published(what) if isinstance(what, str) else self.build(what, platforms, first)
         for platform in wanted:
             self._pool.submit(self._prepare, source, platform, platform in warm)
 

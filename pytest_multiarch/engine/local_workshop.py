@@ -96,7 +96,7 @@ class LocalWorkshop:
         """Return the builder, once it is up."""
         return self._site.builder().result()
 
-    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> str:
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform], first: Sequence[Platform] | None = None) -> str:
         """Start building for the platforms, each on its own, and return the tag; equal specifications are built once."""
         spec.check()
         with self._lock:
@@ -108,6 +108,7 @@ class LocalWorkshop:
                     name = f"{spec.name}:{self.belongings.book().run_id}-{len(self._by_key)}"
                 made = self._start_build(spec, tuple(platforms), name)
                 self._by_key[key] = self._by_name[made.name] = made
+                made.begin(platforms if first is None else first)
             return self._by_key[key].name
 
     def built(self, name: str, platform: Platform) -> BuiltPlatform:
@@ -125,9 +126,7 @@ class LocalWorkshop:
 
     def end_building(self) -> None:
         """Hear that nothing else will be built."""
-        self._site.retire_builder(
-            lambda: [future for one in self._by_key.values() for future in one.platforms.values()]
-        )
+        self._site.retire_builder(lambda: [future for one in self._by_key.values() for future in one.begun])
 
     def fetch(self, reference: str, platform: Platform) -> None:
         """Pull an image by digest, if the daemon does not have it from this run."""
@@ -212,7 +211,7 @@ class LocalWorkshop:
                 kept.remember(read, built.digest)
             return built
 
-        return Build(name, {one: self._builds.submit(build_one, one) for one in platforms}, home)
+        return Build(name, platforms, lambda platform: self._builds.submit(build_one, platform), home)
 
     def _copy_bases(
         self, spec: BuildSpec, platforms: Sequence[Platform], registry: Future[Registry], name: str

@@ -177,9 +177,9 @@ class RemoteWorkshop:
         builder: Builder = self._call("builder")
         return builder
 
-    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> str:
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform], first: Sequence[Platform] | None = None) -> str:
         """Let it build."""
-        return str(self._call("build", spec, tuple(platforms)))
+        return str(self._call("build", spec, tuple(platforms), None if first is None else tuple(first)))
 
     def built(self, name: str, platform: Platform) -> BuiltPlatform:
         """Return what one platform's build has pushed."""

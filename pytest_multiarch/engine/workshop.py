@@ -41,10 +41,11 @@ class Workshop(Protocol):
         """Return the builder."""
         ...
 
-    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> str:
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform], first: Sequence[Platform] | None = None) -> str:
         """Start building, do not wait for it, and return where it goes: a tag in the throwaway registry, without its host.
 
-        Equal specifications are built once. Raises `UsageProblem` where context or Dockerfile is not there.
+        Only ``first`` of the platforms are begun, all unless given; the others are when they are asked for. Equal
+        specifications are built once. Raises `UsageProblem` where context or Dockerfile is not there.
         """
         ...
 

@@ -22,19 +22,23 @@ if TYPE_CHECKING:
 class Forecast:
     """Say what is to be started before it is asked for.
 
-    ``image`` is whether the image that the options name or build is used, ``more`` whether something is built that only a
-    test can say. Of the platforms, ``warm`` use their warm container, ``run`` fresh ones.
+    ``image`` is whether the image that the options name or build is used, ``whole`` whether it is as a whole, ``more`` whether
+    something is built that only a test can say. Of the ``platforms`` that are used, ``warm`` use their warm container,
+    ``run`` fresh ones.
     """
 
     image: bool
+    whole: bool
     more: bool
+    platforms: tuple[Platform, ...]
     warm: tuple[Platform, ...]
     run: tuple[Platform, ...]
 
 
 def forecast(items: Sequence[pytest.Item]) -> Forecast:
     """Return what these tests will ask for, in the order in which they will."""
-    image = more = False
+    image = whole = more = False
+    used: dict[Platform, None] = {}
     warm: dict[Platform, None] = {}
     run: dict[Platform, None] = {}
     for item in items:
@@ -47,12 +51,15 @@ def forecast(items: Sequence[pytest.Item]) -> Forecast:
             continue
         image = True
         platform = _platform_of(item)
+        # What neither has a platform nor says that it takes the whole image may take any of it.
+        whole = whole or platform is None or "multiarch_image" in names
         if platform is not None:
+            used[platform] = None
             if "platform_container" in names or getattr(getattr(item, "function", None), "wants", None) == WARM:
                 warm[platform] = None
             if "fresh_container" in names or "_multiarch_runs" in names:
                 run[platform] = None
-    return Forecast(image, more, tuple(warm), tuple(run))
+    return Forecast(image, whole, more, tuple(used), tuple(warm), tuple(run))
 
 
 def _platform_of(item: pytest.Item) -> Platform | None:

@@ -242,7 +242,13 @@ class State:
         settings, ahead = self.settings, forecast(items)
         with suppress(MultiArchError):  # the tests that need it come to the same, and tell it
             if ahead.image:
-                self.environment.prepare(settings.image or settings.build, settings.platforms, ahead.warm, ahead.run)
+                self.environment.prepare(
+                    settings.image or settings.build,
+                    settings.platforms,
+                    first=settings.platforms if ahead.whole else ahead.platforms,
+                    warm=ahead.warm,
+                    run=ahead.run,
+                )
             if not settings.image and not ahead.more:
                 self.environment.end_building()
             elif ahead.more:

@@ -17,12 +17,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import pytest
 
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builder import Builder
+from pytest_multiarch.engine.builds import Build
 from pytest_multiarch.engine.emulation import Supports
 from pytest_multiarch.engine.progress import ProgressReader
 from pytest_multiarch.engine.registry import Registry
@@ -120,6 +121,10 @@ def install(plan: Plan | None = None) -> tuple[Callable[[pytest.Config], None], 
     return pytest_configure, patch.undo
 
 
+def _no_home() -> NoReturn:
+    raise AssertionError("there is no registry here")
+
+
 class FakeWorkshop:
     """Stand in for `pytest_multiarch.engine.local_workshop.LocalWorkshop`."""
 
@@ -149,7 +154,7 @@ class FakeWorkshop:
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
         self._lock = threading.Lock()
         self._names: dict[tuple[object, ...], str] = {}
-        self._builds: dict[str, dict[Platform, Future[BuiltPlatform]]] = {}
+        self._builds: dict[str, Build] = {}
 
     def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
         self._calls.add("check", builds=builds, runs=runs, image=image)
@@ -168,7 +173,7 @@ class FakeWorkshop:
         self._connect()
         return Builder("a-builder", "docker-container", {})
 
-    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> str:
+    def build(self, spec: BuildSpec, platforms: Sequence[Platform], first: Sequence[Platform] | None = None) -> str:
         spec.check()
         self._connect()
         with self._lock:
@@ -186,18 +191,19 @@ class FakeWorkshop:
                     base_images=list(spec.base_images),
                 )
                 name = self._names[key] = f"{spec.name}-{len(self._names)}:latest"
-                self._builds[name] = {platform: self._pool.submit(self._build, platform) for platform in platforms}
+                self._builds[name] = Build(name, platforms, self._begin, _no_home)
+                self._builds[name].begin(platforms if first is None else first)
             return self._names[key]
 
     def built(self, name: str, platform: Platform) -> BuiltPlatform:
-        if platform not in self._builds[name]:
-            raise BuildError(f"looking for {platform} in {name}", "this run does not build it")
-        return self._builds[name][platform].result()
+        return self._builds[name].platform(platform)
 
     def index(self, name: str) -> str:
-        for future in self._builds[name].values():
-            future.result()
-        return ",".join(str(platform) for platform in self._builds[name])
+        build = self._builds[name]
+        build.begin(build.platforms)
+        for platform in build.platforms:
+            build.platform(platform)
+        return ",".join(str(platform) for platform in build.platforms)
 
     def bring(self, name: str, platforms: Sequence[Platform]) -> None:
         self._calls.add("bring", platforms=[str(platform) for platform in platforms])
@@ -210,6 +216,9 @@ class FakeWorkshop:
 
     def copied(self, layout: LayoutLocation, image: Reference, platform: Platform) -> Reference:
         return image
+
+    def layers(self) -> Path:
+        raise AssertionError("nothing here has layers that are unpacked")
 
     def adopt(self, folder: Path) -> None:
         self._calls.add("adopt")
@@ -225,6 +234,9 @@ class FakeWorkshop:
     def _connect(self) -> None:
         if not self._plan.daemon:
             raise EngineUnavailable("connecting to the Docker daemon", "nobody is there", "Start it.")
+
+    def _begin(self, platform: Platform) -> Future[BuiltPlatform]:
+        return self._pool.submit(self._build, platform)
 
     def _build(self, platform: Platform) -> BuiltPlatform:
         self._listener.build_started(platform)
@@ -283,14 +295,22 @@ class FakeEnvironment:
         return "a made-up engine"
 
     def prepare(
-        self, what: BuildSpec | str, platforms: Sequence[Platform], warm: Sequence[Platform], run: Sequence[Platform]
+        self,
+        what: BuildSpec | str,
+        platforms: Sequence[Platform],
+        *,
+        first: Sequence[Platform],
+        warm: Sequence[Platform],
+        run: Sequence[Platform],
     ) -> None:
         self._calls.add("prepare", warm=[str(platform) for platform in warm], run=[str(platform) for platform in run])
         if not isinstance(what, str):
-            self._workshop.build(what, tuple(platforms))
+            self._workshop.build(what, tuple(platforms), first)
 
-    def build(self, spec: BuildSpec, platforms: Sequence[Platform]) -> FakeSource:
-        name = self._workshop.build(spec, tuple(platforms))
+    def build(
+        self, spec: BuildSpec, platforms: Sequence[Platform], first: Sequence[Platform] | None = None
+    ) -> FakeSource:
+        name = self._workshop.build(spec, tuple(platforms), first)
         if name not in self._images:
             reference = Reference.parse(f"localhost:40404/{name}")
 

@@ -161,3 +161,26 @@ def test_registry_and_builder_are_checked_for_beside_a_published_image(project: 
     project.write(test_it="def test_it(multiarch_registry): pass")
     project.run("--multiarch-image=app:1").assert_outcomes(passed=1)
     assert [(call["builds"], call["runs"]) for call in project.calls("check")] == [(True, True)]
+
+
+SELECTED = """
+def test_one(platform_image): pass
+def test_whole(multiarch_image): assert len(multiarch_image.platforms) == 2
+def test_late(platform_image, request): assert len(request.getfixturevalue("multiarch_image").platforms) == 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "built"),
+    [
+        ("test_one and amd64", ["linux/amd64"]),
+        ("test_one", ["linux/amd64", "linux/arm64"]),
+        ("test_whole", ["linux/amd64", "linux/arm64"]),
+        ("test_late and amd64", ["linux/amd64", "linux/arm64"]),
+    ],
+)
+def test_platforms_that_no_test_is_for_are_not_built(project: Project, chosen: str, built: list[str]) -> None:
+    project.write(test_it=SELECTED)
+    result = project.run(BOTH, "-k", chosen)
+    assert result.ret == pytest.ExitCode.OK
+    assert sorted(call["platform"] for call in project.calls("built")) == built

@@ -29,6 +29,7 @@ from pytest_multiarch.errors import (
     EngineUnavailable,
     InvalidReference,
     LayerError,
+    MultiArchError,
     UsageProblem,
 )
 from pytest_multiarch.image.credentials import Credentials
@@ -642,11 +643,25 @@ def test_a_build_is_started_without_waiting_for_registry_and_builder(
 
     monkeypatch.setattr(site, "start_registry", start_late)
     environment = make()
-    environment.prepare(spec, [AMD64, ARM64], warm=[], run=[])
+    environment.prepare(spec, [AMD64, ARM64], first=[AMD64, ARM64], warm=[], run=[])
     wait_until(lambda: world.count("builder started") == 1)
     assert world.builds == []
     up.set()
     wait_until(lambda: len(world.builds) == 2)
+
+
+def test_a_platform_that_no_test_is_for_is_built_when_it_is_asked_for(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    environment = make()
+    environment.prepare(spec, [AMD64, ARM64], first=[ARM64], warm=[], run=[])
+    source = environment.build(spec, [AMD64, ARM64])
+    environment.end_building()
+    wait_until(lambda: world.count("linux/arm64 built") == 1)
+    assert world.count("linux/amd64 built") == 0
+    with pytest.raises(MultiArchError):  # nothing has been pushed for real
+        source.platform(AMD64)
+    assert world.count("linux/amd64 built") == 1
 
 
 def test_a_builder_goes_once_all_is_built_and_comes_again_for_whoever_asks(
@@ -700,7 +715,7 @@ def test_another_process_asks_the_owner_and_keeps_a_book_of_its_own(
     workshop = local_workshop.LocalWorkshop(options, listener)
     others = [Environment(options, listener, lambda result: None, workshop) for _ in range(2)]
     for other in others:
-        other.prepare(spec, [AMD64], warm=[AMD64], run=[])
+        other.prepare(spec, [AMD64], first=[AMD64], warm=[AMD64], run=[])
         assert other.registry() is workshop.registry()
     wait_until(lambda: len(world.builds) == 1)
     assert world.count("registry started") == world.count("builder started") == 1

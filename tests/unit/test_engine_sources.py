@@ -60,10 +60,15 @@ class Building:
         self.builds: dict[Platform, Future[BuiltPlatform]] = {AMD64: Future(), ARM64: Future()}
         self.running = FakeRunning()
         reference = Reference.parse(f"{registry.host}/app:latest")
-        build = Build("app:latest", self.builds, lambda: (client, reference))
+        self.begun: list[Platform] = []
+        build = Build("app:latest", list(self.builds), self._begin, lambda: (client, reference))
         self.image = BuiltImage(
             lambda: (client, reference), build.platform, build.index, lambda: cast("Running", self.running), layers
         )
+
+    def _begin(self, platform: Platform) -> Future[BuiltPlatform]:
+        self.begun.append(platform)
+        return self.builds[platform]
 
     def push(self, platform: Platform, *, attested: bool = False, says: str = "") -> str:
         """End a platform's build with an image in the registry, and return the digest of its manifest."""
@@ -87,12 +92,13 @@ def test_a_platform_is_there_while_its_siblings_are_still_built(building: Buildi
     assert (image.platform, image.digest) == (ARM64, digest)
     assert image.reference.digest == digest
     assert building.image.platform(ARM64) is image
+    assert building.begun == [ARM64]
 
 
 def test_the_whole_is_there_once_all_are(building: Building, registry: FakeRegistry) -> None:
     digests = [building.push(AMD64, attested=True), building.push(ARM64)]
     image = building.image.image()
-    assert image.platforms == (AMD64, ARM64)
+    assert image.platforms == tuple(building.begun) == (AMD64, ARM64)
     assert [image.for_platform(platform).digest for platform in (AMD64, ARM64)] == digests
     assert building.image.image() is image
     assert len(registry.asked("PUT", "/manifests/latest")) == 1
