@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_multiarch.image.layers import LayerStore
-    from pytest_multiarch.image.platform_image import Runner
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.image.roles import Runner
     from pytest_multiarch.platforms import Platform
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_multiarch.engine.archive import put_file, read_file
 from pytest_multiarch.engine.crashes import Judge
 from pytest_multiarch.engine.docker import translated
-from pytest_multiarch.engine.request import argument_list, input_bytes
+from pytest_multiarch.engine.request import argument_list, check_terminal, input_bytes
 from pytest_multiarch.engine.streams import Exchange, check_takes_input, connected
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import CommandTimeout, FileProblem
@@ -56,21 +56,24 @@ class Container:
         user: str | None = None,
         workdir: str | None = None,
         stdin: str | bytes | None = None,
+        tty: bool = False,
         timeout: float | None = None,
         emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
         """Run a command in the container, as ``docker exec`` does, and return its result whatever its exit code.
 
-        ``args`` is an argument list, no shell reads it. ``stdin`` is what the command reads, and then the end.
-        ``timeout`` is in seconds, and scaled where the platform is emulated. What an emulator crashes at is run once more,
-        and then raises `EmulatorCrash`, unless ``emulator_crash`` is ``return``. Raises `CommandTimeout` or `OutputTooLarge`
-        with the output so far, once the container has been restarted and so the command has ended, and `EngineError`
-        where the daemon refuses.
+        ``args`` is an argument list, no shell reads it. ``stdin`` is what the command reads, and then the end. With ``tty``
+        it has a terminal: all output is in ``stdout``, its lines end in CR LF, and there is no ``stdin``. ``timeout`` is in
+        seconds, and scaled where the platform is emulated. What an emulator crashes at is run once more, and then raises
+        `EmulatorCrash`, unless ``emulator_crash`` is ``return``. Raises `CommandTimeout` or `OutputTooLarge` with the output
+        so far, once the container has been restarted and so the command has ended, ValueError where ``stdin`` is given
+        beside ``tty``, and `EngineError` where the daemon refuses.
         """
         limit = self._judge.limit(self._limit if timeout is None else timeout)
+        check_terminal(stdin, tty=tty)
         argv, content = argument_list(args), input_bytes(stdin)
         result = self._judge.attempt(
-            lambda: self._attempt(argv, dict(env or {}), user, workdir, content, limit), emulator_crash
+            lambda: self._attempt(argv, dict(env or {}), user, workdir, content, limit, tty=tty), emulator_crash
         )
         self._on_result(result)
         return result
@@ -110,6 +113,8 @@ class Container:
         workdir: str | None,
         stdin: bytes | None,
         limit: float,
+        *,
+        tty: bool,
     ) -> CommandResult:
         tried = f"running {' '.join(argv)} in {self.name} ({self.platform})"
         api = self._engine.api
@@ -122,10 +127,10 @@ class Container:
                 user=user or "",
                 workdir=workdir,
                 stdin=stdin is not None,
-                tty=False,
+                tty=tty,
             )["Id"]
-            exchange = Exchange(limit, stdin)
-            with connected(api.exec_start(identity, socket=True)) as socket:
+            exchange = Exchange(limit, stdin, tty=tty)
+            with connected(api.exec_start(identity, tty=tty, socket=True)) as socket:
                 if stdin is not None:
                     check_takes_input(socket, tried)
                 exchange.carry(socket, self._end_commands)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.archive import put_file
 from pytest_multiarch.engine.docker import plain, translated
 from pytest_multiarch.engine.identity import check_identity
 from pytest_multiarch.engine.keep_alive import choose_keep_alive
+from pytest_multiarch.engine.request import RunRequest
 from pytest_multiarch.engine.streams import Exchange, check_takes_input, connected
 from pytest_multiarch.errors import CommandTimeout, EngineError
 from pytest_multiarch.results import CommandResult
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.ledger import Ledger
-    from pytest_multiarch.engine.request import RunRequest
     from pytest_multiarch.image.platform_image import PlatformImage
 
 _GRACE = 5  # seconds that the daemon may take to notice an end
@@ -40,21 +40,21 @@ class Subject:
     reference: str
 
 
-def keep_up(subject: Subject, name: str) -> None:
-    """Start a container of an image that stays up. Raises `EngineError`."""
+def keep_up(subject: Subject, name: str, request: RunRequest | None = None) -> None:
+    """Start a container of an image that stays up; ``request`` says what it has beside that. Raises `EngineError`."""
     platform = subject.image.platform
     tried = f"starting a container of {subject.reference} for {platform}"
     api = subject.engine.api
     chosen = choose_keep_alive(platform, lambda: subject.image.files)
     subject.ledger.add("container", name, subject.engine.endpoint)
     with _creating(tried):
+        kept_up = replace(request or RunRequest(), args=chosen.command[1:], entrypoint=chosen.command[:1])
         api.create_container(
             subject.reference,
             name=name,
-            entrypoint=list(chosen.command[:1]),
-            command=list(chosen.command[1:]),
             labels=subject.ledger.labels,
             platform=str(platform),
+            **kept_up.create_arguments(api),
             # A health check of the image's is no business of a container that runs nothing of it.
             healthcheck={"test": ["NONE"]},
             # The kernel hands a first process only the signals that it asks for (pid_namespaces(7)).
@@ -85,7 +85,7 @@ def run_once(subject: Subject, request: RunRequest, *, name: str, limit: float) 
     api = engine.api
     owned = subject.ledger.add("container", name, engine.endpoint)
     started = time.monotonic()
-    exchange = Exchange(limit, request.stdin)
+    exchange = Exchange(limit, request.stdin, tty=request.tty)
 
     def stop() -> None:
         with translated(f"stopping {name}"):

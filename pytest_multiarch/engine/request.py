@@ -20,7 +20,7 @@ class RunRequest:
     """Hold how an image is run; ``args`` and ``entrypoint`` are None where the image's own count.
 
     ``ports`` are published on the loopback interface, as ``8000/tcp``. ``init`` has docker's own init as the first process,
-    as ``docker run --init`` does.
+    as ``docker run --init`` does. With ``tty`` a terminal stands in the place of both outputs.
     """
 
     args: tuple[str, ...] | None = None
@@ -33,6 +33,9 @@ class RunRequest:
     entrypoint: tuple[str, ...] | None = None
     ports: tuple[str, ...] = ()
     init: bool = False
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    tty: bool = False
 
     @classmethod
     def of(
@@ -47,8 +50,12 @@ class RunRequest:
         network: str | None = None,
         entrypoint: Sequence[str] | None = None,
         ports: Sequence[int | str] = (),
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
+        tty: bool = False,
     ) -> RunRequest:
         """Return what a caller asks. Raises TypeError and ValueError where it cannot be meant so."""
+        check_terminal(stdin, tty=tty)
         return cls(
             args=None if args is None else argument_list(args),
             env=dict(env or {}),
@@ -59,6 +66,9 @@ class RunRequest:
             network=network,
             entrypoint=None if entrypoint is None else argument_list(entrypoint),
             ports=tuple(port if "/" in port else f"{port}/tcp" for port in map(str, ports)),
+            privileged=privileged,
+            cap_add=_capabilities(cap_add),
+            tty=tty,
         )
 
     def create_arguments(self, api: APIClient) -> dict[str, Any]:
@@ -70,6 +80,10 @@ class RunRequest:
             host["network_mode"] = self.network
         if self.init:
             host["init"] = True
+        if self.privileged:
+            host["privileged"] = True
+        if self.cap_add:
+            host["cap_add"] = list(self.cap_add)
         if self.ports:
             host["port_bindings"] = dict.fromkeys(self.ports, ("127.0.0.1",))
         return {
@@ -79,6 +93,7 @@ class RunRequest:
             "user": self.user,
             "working_dir": self.workdir,
             "stdin_open": self.stdin is not None,
+            "tty": self.tty,
             "ports": [tuple(port.split("/")) for port in self.ports] or None,
             "host_config": api.create_host_config(**host) if host else None,
         }
@@ -89,6 +104,20 @@ def argument_list(args: Sequence[str]) -> tuple[str, ...]:
     if isinstance(args, str):
         raise TypeError(f"expected a list of arguments, not the text {args!r}: no shell reads it; write [{args!r}, …]")
     return tuple(str(arg) for arg in args)
+
+
+def check_terminal(stdin: str | bytes | None, *, tty: bool) -> None:
+    """Raise ValueError where a command is to read something from a terminal: its input has no end, and would be echoed."""
+    if tty and stdin is not None:
+        raise ValueError(
+            "stdin and tty exclude each other: nothing ends a terminal's input, and a command would wait for it"
+        )
+
+
+def _capabilities(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise TypeError(f"expected a list of capabilities, not the text {names!r}: write [{names!r}]")
+    return tuple(names)
 
 
 def input_bytes(stdin: str | bytes | None) -> bytes | None:

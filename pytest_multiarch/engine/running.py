@@ -51,7 +51,7 @@ class Running:
     ``judge`` gives what judges a platform's commands, and raises `PlatformUnavailable` where it does not run.
 
     A platform is addressed by its manifest's digest, never by the tag: on the classic image store a tag holds one platform
-    and pulling another moves it (moby/moby#40520). Implements `pytest_multiarch.image.platform_image.Runner`.
+    and pulling another moves it (moby/moby#40520). Implements `pytest_multiarch.image.roles.Runner`.
     """
 
     def __init__(
@@ -91,6 +91,9 @@ class Running:
         mounts: Mounts = (),
         network: str | None = None,
         entrypoint: Sequence[str] | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
+        tty: bool = False,
         timeout: float | None = None,
         emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
@@ -105,6 +108,9 @@ class Running:
             mounts=mounts,
             network=network,
             entrypoint=entrypoint,
+            privileged=privileged,
+            cap_add=cap_add,
+            tty=tty,
         )
         limit = judge.limit(self._limit if timeout is None else timeout)
 
@@ -187,17 +193,26 @@ class Running:
             return self._warm[image.digest]
 
     @contextmanager
-    def fresh_container(self, image: PlatformImage) -> Iterator[Container]:
-        """Give a container of the caller's own, removed at the end of the block."""
+    def fresh_container(
+        self,
+        image: PlatformImage,
+        *,
+        mounts: Mounts = (),
+        network: str | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
+    ) -> Iterator[Container]:
+        """Give a container of the caller's own, removed at the end of the block; what it gets is as in ``run``."""
+        request = RunRequest.of(None, mounts=mounts, network=network, privileged=privileged, cap_add=cap_add)
         name = self._ledger.new_name("fresh")
         try:
-            yield self._keep_up(image, name)
+            yield self._keep_up(image, name, request)
         finally:
             self._remove(image, name)
 
-    def _keep_up(self, image: PlatformImage, name: str) -> Container:
+    def _keep_up(self, image: PlatformImage, name: str, request: RunRequest | None = None) -> Container:
         judge = self._judge(image.platform)
-        self._with(image, lambda subject: keep_up(subject, name))
+        self._with(image, lambda subject: keep_up(subject, name, request))
         return Container(self._engine_for(image.platform), name, image.platform, self._limit, self._on_result, judge)
 
     def _remove(self, image: PlatformImage, name: str) -> None:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.running import Running
     from pytest_multiarch.engine.services import Service
     from pytest_multiarch.image.layers import LayerStore
-    from pytest_multiarch.image.platform_image import PlatformImage, Runner
+    from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
+    from pytest_multiarch.image.roles import Runner
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult

@@ -21,12 +21,18 @@ _GRACE: Final = 10.0  # seconds in which a stopped command's streams end
 
 
 class Exchange:
-    """Feed a command and collect what it writes. ``limit`` is in seconds, ``stdin`` None where it gets no input."""
+    """Feed a command and collect what it writes.
 
-    def __init__(self, limit: float, stdin: bytes | None = None, output_limit: int = OUTPUT_LIMIT) -> None:
+    ``limit`` is in seconds, ``stdin`` None where it gets no input. With ``tty`` both outputs are one, which is kept as ``out``.
+    """
+
+    def __init__(
+        self, limit: float, stdin: bytes | None = None, output_limit: int = OUTPUT_LIMIT, *, tty: bool = False
+    ) -> None:
         self._limit = limit
         self._stdin = stdin
         self._output_limit = output_limit
+        self._take_apart = _unframed if tty else _frames
         self._writers = {1: OutputWriter(), 2: OutputWriter()}
         self._seconds = 0.0
         self._lock = threading.Lock()
@@ -49,7 +55,7 @@ class Exchange:
         if self._stdin is not None:
             feeder.start()
         try:
-            for stream, data in _frames(reader):
+            for stream, data in self._take_apart(reader):
                 # Stream 3 is the daemon's own: why there is no more (moby/moby pkg/stdcopy, Systemerr).
                 if not self._keep(self._writers.get(stream, self._writers[2]), data) and self._is_first("flooded"):
                     stopper.start()
@@ -162,6 +168,12 @@ def _frames(reader: Any) -> Iterator[tuple[int, bytes]]:
                 return
             left -= len(data)
             yield stream, data
+
+
+def _unframed(reader: Any) -> Iterator[tuple[int, bytes]]:
+    """Take what comes from a terminal as it is: it has one stream, and the daemon puts no frames around it (Engine API, attach)."""
+    while data := reader.read1(65536):
+        yield 1, data
 
 
 def check_takes_input(socket: Any, tried: str) -> None:

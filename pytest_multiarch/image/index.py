@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.image.attestations import Attestation
     from pytest_multiarch.image.layers import LayerStore
-    from pytest_multiarch.image.platform_image import Auditor, Runner
+    from pytest_multiarch.image.roles import Auditor, Runner
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import FrozenMap, RawDocument
     from pytest_multiarch.platforms import Platform

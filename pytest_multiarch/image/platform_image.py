@@ -7,7 +7,7 @@ Running is somebody else's work: whoever has an engine hands in a ``Runner``. So
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from pytest_multiarch.errors import MultiArchError
 from pytest_multiarch.image.attestations import AttestationReader
@@ -26,60 +26,11 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.reference import Reference
+    from pytest_multiarch.image.roles import Auditor, Runner
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import Descriptor
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
-
-
-class Runner(Protocol):
-    """Run commands in images."""
-
-    def run(
-        self,
-        image: PlatformImage,
-        args: Sequence[str] | None,
-        *,
-        env: Mapping[str, str] | None,
-        user: str | None,
-        workdir: str | None,
-        stdin: str | bytes | None,
-        mounts: Mounts,
-        network: str | None,
-        entrypoint: Sequence[str] | None,
-        timeout: float | None,
-        emulator_crash: Literal["raise", "return"],
-    ) -> CommandResult:
-        """Run a command in a fresh container of an image; None is the image's own command."""
-        ...
-
-    def start(
-        self,
-        image: PlatformImage,
-        args: Sequence[str] | None,
-        *,
-        ports: Sequence[int | str],
-        wait_for: WaitFor | None,
-        env: Mapping[str, str] | None,
-        user: str | None,
-        workdir: str | None,
-        mounts: Mounts,
-        network: str | None,
-        entrypoint: Sequence[str] | None,
-        timeout: float | None,
-    ) -> AbstractContextManager[Service]:
-        """Give an image's own program running, once it is ready."""
-        ...
-
-
-class Auditor(Protocol):
-    """Hold images against rules."""
-
-    def platform_findings(
-        self, image: PlatformImage, *, select: Sequence[str] | None, ignore: Sequence[str] | None
-    ) -> tuple[Finding, ...]:
-        """Return what is wrong with one platform's image; ``select`` and ``ignore`` name rules, None leaves the usual."""
-        ...
 
 
 class PlatformImage:
@@ -203,6 +154,9 @@ class PlatformImage:
         mounts: Mounts = (),
         network: str | None = None,
         entrypoint: Sequence[str] | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
+        tty: bool = False,
         timeout: float | None = None,
         emulator_crash: Literal["raise", "return"] = "raise",
     ) -> CommandResult:
@@ -210,11 +164,13 @@ class PlatformImage:
 
         ``args`` are given to the image's entrypoint; None is the image's own command. ``stdin`` is what it reads, and then
         the end. ``mounts`` are `Mount` values, or ``{"/host": "/container"}``. ``network`` is ``none``, ``host`` or a
-        network's name. ``timeout`` is in seconds, and scaled where the platform is emulated. What an emulator crashes at is
-        run once more, and then raises EmulatorCrash, unless ``emulator_crash`` is ``return``: the result is then the
-        program's, whatever it looks like.
+        network's name. ``privileged``, ``cap_add`` (``NET_ADMIN``, with or without ``CAP_``; ``ALL``) and ``tty`` are docker's
+        own: with a terminal all output is in ``stdout``, its lines end in CR LF, and there is no ``stdin``. ``timeout`` is
+        in seconds, and scaled where the platform is emulated. What an emulator crashes at is run once more, and then raises
+        EmulatorCrash, unless ``emulator_crash`` is ``return``: the result is then the program's, whatever it looks like.
 
-        Raises MultiArchError: this image was made without an engine; else what the engine raises.
+        Raises ValueError: ``stdin`` is given beside ``tty``. Raises MultiArchError: this image was made without an engine;
+        else what the engine raises.
         """
         return self._engine_of("run").run(
             self,
@@ -226,6 +182,9 @@ class PlatformImage:
             mounts=mounts,
             network=network,
             entrypoint=entrypoint,
+            privileged=privileged,
+            cap_add=cap_add,
+            tty=tty,
             timeout=timeout,
             emulator_crash=emulator_crash,
         )

@@ -414,6 +414,9 @@ class FakeRunning:
         mounts: Mounts = (),
         network: str | None = None,
         entrypoint: Sequence[str] | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
+        tty: bool = False,
         timeout: float | None = None,
         emulator_crash: OnCrash = "raise",
     ) -> CommandResult:
@@ -448,7 +451,15 @@ class FakeRunning:
         return self._warm[image.digest]
 
     @contextmanager
-    def fresh_container(self, image: PlatformImage) -> Iterator[FakeContainer]:
+    def fresh_container(
+        self,
+        image: PlatformImage,
+        *,
+        mounts: Mounts = (),
+        network: str | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
+    ) -> Iterator[FakeContainer]:
         container = self._start("fresh", image.platform)
         yield container
         self._calls.add("removed", container=container.name)
@@ -506,6 +517,7 @@ class FakeContainer:
         user: str | None = None,
         workdir: str | None = None,
         stdin: str | bytes | None = None,
+        tty: bool = False,
         timeout: float | None = None,
         emulator_crash: OnCrash = "raise",
     ) -> CommandResult:

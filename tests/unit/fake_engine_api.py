@@ -56,9 +56,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Hijack:
-    """Take the connection over, as attach and exec do, and write frames (stream, data) until ``frames`` ends."""
+    """Take the connection over, as attach and exec do, and write frames (stream, data) until ``frames`` ends.
+
+    A terminal's data is written without the frames.
+    """
 
     frames: Callable[[], Iterator[tuple[int, bytes]]]
+    is_terminal: bool = False
 
 
 @dataclass
@@ -211,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.close_connection = True
         for stream, data in answer.frames():
-            self.wfile.write(frame(stream, data))
+            self.wfile.write(data if answer.is_terminal else frame(stream, data))
             self.wfile.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import tempfile
 import threading
@@ -94,6 +95,10 @@ def hijack(*frames: tuple[int, bytes]) -> Hijack:
     return Hijack(lambda: iter(frames))
 
 
+def terminal(*pieces: bytes) -> Hijack:
+    return Hijack(lambda: iter([(1, piece) for piece in pieces]), is_terminal=True)
+
+
 def silent_until(event: threading.Event, *frames: tuple[int, bytes]) -> Hijack:
     """Write frames and then nothing until the event is set."""
 
@@ -132,6 +137,21 @@ def test_exec_says_what_it_was_asked(container: Container, api: FakeEngineApi) -
     assert (body["Tty"], body["AttachStdin"], body["AttachStdout"], body["AttachStderr"]) == (False, False, True, True)
 
 
+def test_exec_in_a_terminal_gives_one_output_as_it_comes(container: Container, api: FakeEngineApi) -> None:
+    api.on("POST", "/exec/e1/start", terminal(b"out\r\n", b"\x01\0\0\0\0\0\0\x04err\r\n"))
+    result = container.exec(["x"], tty=True)
+    assert (result.stdout_bytes, result.stderr_bytes) == (b"out\r\n\x01\0\0\0\0\0\0\x04err\r\n", b"")
+    # The daemon frames what it sends unless the start says it as well.
+    (created,), (started,) = api.asked("POST", "/containers/warm/exec"), api.asked("POST", "/exec/e1/start")
+    assert (created.body["Tty"], started.body["Tty"]) == (True, True)
+
+
+def test_exec_in_a_terminal_takes_no_input(container: Container, api: FakeEngineApi) -> None:
+    with pytest.raises(ValueError, match="stdin and tty exclude each other"):
+        container.exec(["cat"], stdin="x", tty=True)
+    assert api.asked("POST") == []
+
+
 def test_exec_has_a_time_limit_and_shows_what_came_until_then(
     container: Container, api: FakeEngineApi, results: list[CommandResult]
 ) -> None:
@@ -147,7 +167,7 @@ def test_exec_has_a_time_limit_and_shows_what_came_until_then(
     with pytest.raises(CommandTimeout) as caught:
         container.exec(["sleep", "600"], timeout=0.3)
     assert 0.3 <= time.monotonic() - started < 15
-    assert caught.value.headline == "running sleep 600 in warm (linux/arm64): no end within 0 s"
+    assert re.fullmatch(r"running sleep 600 in warm \(linux/arm64\): no end within \d+ s", caught.value.headline)
     assert caught.value.detail == "so far, so good"
     assert "timeout" in caught.value.hint
     assert "The container was restarted" in caught.value.hint
@@ -196,6 +216,16 @@ def test_a_container_that_stays_up_is_written_down_before_it_is_made(
     assert request.body["Labels"] == ledger.labels
     assert request.body["Healthcheck"]["Test"] == ["NONE"]
     assert len(api.asked("POST", "/containers/name/start")) == 1
+
+
+def test_a_container_that_stays_up_has_what_is_asked_beside_that(subject: Subject, api: FakeEngineApi) -> None:
+    keep_up(subject, "plain")
+    keep_up(subject, "name", asking(["never"], privileged=True, cap_add=["NET_ADMIN"], network="none"))
+    plain, asked = [request.body for request in api.asked("POST", "/containers/create")]
+    assert (asked["Entrypoint"], asked["Cmd"]) == (plain["Entrypoint"], plain["Cmd"])
+    host = asked["HostConfig"]
+    assert (host["Privileged"], host["CapAdd"], host["NetworkMode"]) == (True, ["NET_ADMIN"], "none")
+    assert not (plain.get("HostConfig") or {}).get("Privileged")
 
 
 def test_a_container_that_ends_at_once_shows_its_log(subject: Subject, api: FakeEngineApi) -> None:
@@ -252,6 +282,14 @@ def test_a_fresh_run_gives_its_result_and_leaves_nothing(subject: Subject, ledge
     assert request.query["platform"] == ["linux/arm64"]
     assert api.deleted == ["/containers/once"]
     assert ledger.entries() == ()
+
+
+def test_a_fresh_run_in_a_terminal_gives_one_output_as_it_comes(subject: Subject, api: FakeEngineApi) -> None:
+    api.on("POST", "/containers/once/attach", terminal(b"\x02\0\0", b"\0 out\r\n"))
+    result = run_once(subject, asking(["x"], tty=True), name="once", limit=20)
+    assert (result.stdout_bytes, result.stderr_bytes) == (b"\x02\0\0\0 out\r\n", b"")
+    (request,) = api.asked("POST", "/containers/create")
+    assert (request.body["Tty"], request.body["OpenStdin"]) == (True, False)
 
 
 def test_without_arguments_the_images_own_command_runs(subject: Subject, api: FakeEngineApi) -> None:
@@ -359,6 +397,16 @@ def test_a_stream_that_breaks_off_gives_what_came(wire: tuple[socket.socket, soc
     theirs.close()
     in_time, out, err = collected(ours)
     assert (in_time, out, err) == (True, b"whole" + cut[8:], b"")
+
+
+def test_a_terminal_that_writes_without_end_is_stopped(wire: tuple[socket.socket, socket.socket]) -> None:
+    theirs, ours = wire
+    theirs.sendall(b"y\r\n" * 1000)
+    exchange = Exchange(30, output_limit=1000, tty=True)
+    exchange.carry(ours, theirs.close)
+    assert exchange.out.whole() == (b"y\r\n" * 1000)[:1000]
+    with pytest.raises(OutputTooLarge, match="it wrote more than 1000 bytes"):
+        exchange.check("running yes")
 
 
 def test_what_the_daemon_itself_says_is_among_the_errors(wire: tuple[socket.socket, socket.socket]) -> None:

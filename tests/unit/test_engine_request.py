@@ -38,6 +38,23 @@ def test_input_may_be_text_or_bytes_and_none_is_not_empty() -> None:
     assert told(RunRequest.of(None))["stdin_open"] is False
 
 
+def test_what_docker_run_has_flags_for_is_told_in_its_words() -> None:
+    arguments = told(RunRequest.of(None, privileged=True, cap_add=["NET_ADMIN", "CAP_SYS_TIME"], tty=True))
+    assert arguments["host_config"] == {"privileged": True, "cap_add": ["NET_ADMIN", "CAP_SYS_TIME"]}
+    assert (arguments["tty"], arguments["stdin_open"]) == (True, False)
+
+
+def test_one_capability_is_still_a_list() -> None:
+    with pytest.raises(TypeError, match=r"not the text 'NET_ADMIN': write \['NET_ADMIN'\]"):
+        RunRequest.of(None, cap_add="NET_ADMIN")
+
+
+@pytest.mark.parametrize("stdin", ["", b"x"])
+def test_a_terminal_takes_no_input(stdin: str | bytes) -> None:
+    with pytest.raises(ValueError, match="stdin and tty exclude each other"):
+        RunRequest.of(None, stdin=stdin, tty=True)
+
+
 def test_mounts_are_values_or_pairs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert as_mounts({"here": "/there", Path("/a"): "/b"}) == (

@@ -243,6 +243,16 @@ def test_a_fresh_container_is_the_callers_own_and_goes_at_the_end(
     assert {owned.kind for owned in ledger.entries()} == {"image"}
 
 
+def test_a_fresh_container_and_a_run_have_what_is_asked_of_them(running: Running, daemon: Daemon) -> None:
+    with running.fresh_container(image(ARM64), mounts={"/here": "/there"}, privileged=True, cap_add=["NET_ADMIN"]):
+        pass
+    running.run(image(ARM64), ["x"], mounts={"/here": "/there"}, privileged=True, cap_add=["NET_ADMIN"], tty=True)
+    for request, has_terminal in zip(daemon.asked("POST", "/containers/create"), (False, True), strict=True):
+        host = request.body["HostConfig"]
+        assert (host["Privileged"], host["CapAdd"], host["Mounts"][0]["Target"]) == (True, ["NET_ADMIN"], "/there")
+        assert request.body["Tty"] is has_terminal
+
+
 def test_a_fresh_container_goes_also_when_the_test_fails(running: Running, daemon: Daemon) -> None:
     with pytest.raises(ZeroDivisionError), running.fresh_container(image(ARM64)):
         raise ZeroDivisionError
