@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_multiarch.acceptance.checks.outcome import Subject
 from pytest_multiarch.acceptance.failure import describe_outcome
@@ -41,9 +41,9 @@ def _container(container: Executor | None) -> Executor:
     return container
 
 
-def _fresh() -> AbstractContextManager[NoReturn]:
+def _fresh(**_: Any) -> AbstractContextManager[NoReturn]:
     raise MultiArchError(
         "run a command in a fresh container",
         "there is none to be had here",
-        "Give assert_passes the fresh_container, and leave way and setup out: commands before it are its own exec.",
+        "Give assert_passes the fresh_container, and leave way, setup and options out: commands before it are its own exec.",
     )

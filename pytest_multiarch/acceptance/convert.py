@@ -63,12 +63,7 @@ class _Converter:
         if test.get("setup"):
             what["setup"] = [list(one) for one in test.get("setup")]
         if self._options is not None:
-            what["fresh"] = True
-            if self._options.get("user"):
-                what["user"] = self._options.get("user")
-            for key in self._options.values:
-                if key != "user":
-                    self._note(f"{test.get('name')}: containerRunOptions.{key} has no counterpart in exec; see run.")
+            what.update({"fresh": True, **self._run_options(self._options)})
         for text in [*words, *env.values()]:
             if _VARIABLE in text:
                 self._note(
@@ -83,6 +78,30 @@ class _Converter:
         ):
             if text := _expected(test, expected, excluded):
                 found[stream] = text
+        return found
+
+    def _run_options(self, options: Record) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            ours: options.get(key)
+            for key, ours in (("user", "user"), ("privileged", "privileged"), ("allocateTty", "tty"))
+            if options.get(key)
+        }
+        if options.get("capabilities"):
+            found["cap_add"] = list(options.get("capabilities"))
+        mounts: dict[str, str] = {}
+        for text in options.get("bindMounts") or ():
+            source, _, rest = text.partition(":")
+            target, _, how = rest.partition(":")
+            if how or source in mounts:
+                self._note(
+                    f"containerRunOptions.bindMounts: {text!r} is said otherwise here: a path has one place, as it is."
+                )
+            mounts[source] = target
+        if mounts:
+            found["mounts"] = mounts
+        for key in ("envFile", "envVars"):
+            if options.get(key):
+                self._note(f"containerRunOptions.{key} has no counterpart: write the variables into env.")
         return found
 
     def _existence(self, test: Record) -> dict[str, Any]:

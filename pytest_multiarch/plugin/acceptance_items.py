@@ -224,7 +224,7 @@ def _judge(case: Case, image: PlatformImage, source: ImageSource) -> None:
     subject = Subject(
         image,
         warm=lambda: source.running.warm_container(image),
-        fresh=lambda: source.running.fresh_container(image),
+        fresh=lambda **options: source.running.fresh_container(image, **options),
     )
     _raise(case, image.platform, case.make(image.platform).check(subject))
 

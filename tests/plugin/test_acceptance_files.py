@@ -190,6 +190,7 @@ class TestAnImageOfItsOwn:
         ("tests:\n- name: a\n  exec: uname\n", ":3:9: the text 'uname', where there is to be a list of words*"),
         ("tests:\n- name: a\n  exec: [x]\n  stdot: x\n", ":4:3: an exec test has no key 'stdot': did you mean stdout?"),
         ("tests:\n- name: a\n", ":2:3: a test has none of run, exec, file, *"),
+        ("tests:\n- name: a\n  run: {stdin: x, tty: true}\n", ":3:9: with tty there is no stdin*"),
         ("tests:\n- name: a\n  file: /a\n  run: []\n", ":2:3: a test has more than one of run, exec, *"),
         ("tests:\n- name: a\n  file: /a\n  mode: 999\n", ":4:9: '999' is no mode*"),
         ("tests:\n- name: a\n  file: '{platform.oss}'\n", ":3:9: {platform.oss} is not known*"),

@@ -179,6 +179,10 @@ fileContentTests:
                 "schemaVersion: !!python/object/apply:os.system ['true']\n",
                 ":1:16: the tag *os.system is not known here",
             ),
+            (
+                "schemaVersion: 2.0.0\ncontainerRunOptions: {bindMounts: [/here]}\n",
+                ":2:36: '/here' is no bind mount: write /here:/there or /here:/there:ro",
+            ),
             ("- 1\n", ":1:1: a list, where there is to be a mapping with schemaVersion"),
         ],
     )

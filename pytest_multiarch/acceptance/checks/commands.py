@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -41,7 +42,9 @@ class CommandCheck:
         user: who runs it, else the image's user.
         workdir: where, else the image's.
         stdin: what it reads.
-        options: more keyword arguments of `PlatformImage.run`.
+        tty: whether it has a terminal; ``setup`` has none.
+        options: what its container has: ``mounts``, ``network``, ``privileged`` and ``cap_add`` of `PlatformImage.run`. With
+            any, it is not the warm one.
         timeout: seconds; the run's own limit where it is None.
         exit_code: None takes any.
         stdout: what the output is to be; ``stderr`` the error output.
@@ -58,6 +61,7 @@ class CommandCheck:
     user: str | None = None
     workdir: str | None = None
     stdin: str | None = None
+    tty: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     timeout: float | None = None
     exit_code: int | None = 0
@@ -66,7 +70,7 @@ class CommandCheck:
 
     def check(self, subject: Subject) -> Outcome:
         """Run the command and return what is not as expected."""
-        way: Way = "fresh" if self.setup else self.way
+        way: Way = "fresh" if self.setup or (self.options and self.way == "warm") else self.way
         if way == "warm":
             try:
                 container = subject.warm()
@@ -77,7 +81,13 @@ class CommandCheck:
             else:
                 return self._judged(way, *self._executed(container))
         if way == "fresh":
-            with subject.fresh() as container:
+            with ExitStack() as stack:
+                try:
+                    container = stack.enter_context(subject.fresh(**self.options))
+                except EngineError as error:
+                    if not self.options:
+                        raise
+                    return self._judged(way, [], Mismatch("container", "can be started", error.found))
                 return self._judged(way, *self._executed(container))
         return self._judged(way, *self._run(subject))
 
@@ -90,16 +100,24 @@ class CommandCheck:
             failed = done if isinstance(done, str) else f"exit code {done.exit_code}" if done.exit_code else ""
             if failed and not self.setup_may_fail:
                 return results, Mismatch(f"setup {list(args)}", "succeeds", failed)
-        found = self._exec(container, self.args or (), self.env)
+        found = self._exec(container, self.args or (), self.env, tty=self.tty)
         if isinstance(found, str):
             return results, Mismatch("command", "can be run", found)
         return [*results, found], None
 
-    def _exec(self, container: Executor, args: tuple[str, ...], env: Mapping[str, str]) -> CommandResult | str:
+    def _exec(
+        self, container: Executor, args: tuple[str, ...], env: Mapping[str, str], *, tty: bool = False
+    ) -> CommandResult | str:
         """Return the result, or why the command could not be run at all: an exit code of its own would be another thing."""
         try:
             result = container.exec(
-                args, env=env, user=self.user, workdir=self.workdir, stdin=self.stdin, timeout=self.timeout
+                args,
+                env=env,
+                user=self.user,
+                workdir=self.workdir,
+                stdin=self.stdin,
+                tty=tty,
+                timeout=self.timeout,
             )
         except CommandTimeout as error:
             return f"{error.found}\n{error.detail}"
@@ -119,6 +137,7 @@ class CommandCheck:
                 workdir=self.workdir,
                 entrypoint=entrypoint,
                 stdin=self.stdin,
+                tty=self.tty,
                 timeout=self.timeout,
                 **self.options,
             )

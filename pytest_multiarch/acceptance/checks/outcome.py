@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from pytest_multiarch.engine.mounts import Mounts
     from pytest_multiarch.image.index import MultiArchImage
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.platforms import Platform
@@ -26,9 +27,25 @@ class Executor(Protocol):
         user: str | None = None,
         workdir: str | None = None,
         stdin: str | bytes | None = None,
+        tty: bool = False,
         timeout: float | None = None,
     ) -> CommandResult:
         """Run a command and return its result, whatever its exit code."""
+        ...
+
+
+class Fresh(Protocol):
+    """Give containers of the caller's own."""
+
+    def __call__(
+        self,
+        *,
+        mounts: Mounts = (),
+        network: str | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
+    ) -> AbstractContextManager[Executor]:
+        """Give one that has what is asked for, in the words of `PlatformImage.run`, for as long as the block is."""
         ...
 
 
@@ -42,7 +59,7 @@ class Subject:
 
     image: PlatformImage
     warm: Callable[[], Executor]
-    fresh: Callable[[], AbstractContextManager[Executor]]
+    fresh: Fresh
 
     @property
     def platform(self) -> Platform:

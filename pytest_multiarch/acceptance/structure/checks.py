@@ -11,9 +11,7 @@ from pytest_multiarch.acceptance.checks import (
     ConfigCheck,
     FileCheck,
     LicenseCheck,
-    Mismatch,
     Named,
-    Outcome,
     TextExpectation,
 )
 from pytest_multiarch.acceptance.expand import expand
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from pytest_multiarch.acceptance.checks import Check, Subject
+    from pytest_multiarch.acceptance.checks import Check, Outcome, Subject
     from pytest_multiarch.acceptance.objects import Record
     from pytest_multiarch.engine.mounts import Mount
 
@@ -179,29 +177,29 @@ class _StructureCommand:
         return (check if options is None else self._with_options(check, own, options)).check(subject)
 
     def _with_options(self, check: CommandCheck, own: Mapping[str, str], options: Record) -> Check:
-        unknown = [name for name in ("privileged", "allocateTty", "capabilities") if options.get(name)]
-        if options.get("bindMounts") and self.setup:
-            unknown.append("bindMounts beside setup")
-        if unknown:
-            return _Unsupported(f"containerRunOptions.{unknown[0]}")
         # The binary loses the test's own variables here.
         env = {**own, **({} if self.file.is_strict else dict(self.env)), **_callers(options, self.file.environ)}
-        check = replace(check, env=env, user=options.get("user") or None)
-        if not options.get("bindMounts"):
-            return check
-        words = check.args or ()
-        mounts = _mounts(options.get("bindMounts"))
-        return replace(check, way="run", args=words[1:], entrypoint=words[:1], options={"mounts": mounts})
+        return replace(
+            check,
+            env=env,
+            user=options.get("user") or None,
+            tty=bool(options.get("allocateTty")),
+            options=self._container_options(options),
+        )
 
-
-@dataclass(frozen=True, slots=True)
-class _Unsupported:
-    """Fail with what cannot be done yet: a test that is not made is not passed."""
-
-    what: str
-
-    def check(self, subject: Subject) -> Outcome:
-        return Outcome((Mismatch(self.what, "is done", "it is not supported yet"),))
+    def _container_options(self, options: Record) -> dict[str, Any]:
+        """Return what the container of the command, and of the commands before it, has."""
+        capabilities = options.get("capabilities")
+        if self.file.is_strict:
+            # The binary sends them in a field that the Engine API has lost, and so gets none
+            # (GoogleContainerTools/container-structure-test#538).
+            capabilities = ()
+        found = {
+            "mounts": _mounts(options.get("bindMounts") or ()),
+            "privileged": options.get("privileged"),
+            "cap_add": capabilities,
+        }
+        return {key: value for key, value in found.items() if value}
 
 
 def _pairs(variables: Any) -> tuple[tuple[str, str], ...]:

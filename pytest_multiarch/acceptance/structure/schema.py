@@ -23,6 +23,14 @@ _TEXTS: Final = Field(ListOf(Text(), null_is_empty=True))
 _COMMANDS: Final = Field(ListOf(ListOf(_ANY_TEXT, least=1), null_is_empty=True))
 
 
+def _check_mount(text: str) -> None:
+    if not text.partition(":")[2].startswith("/"):
+        raise ValueError(f"{text!r} is no bind mount: write /here:/there or /here:/there:ro")
+
+
+_MOUNT: Final = Text(check=_check_mount, wanted="a bind mount, /here:/there")
+
+
 def _check_named(record: Record) -> Iterator[Problem]:
     if record.get("isRegex"):
         try:
@@ -106,7 +114,7 @@ def schema(version: str, *, is_strict: bool = True) -> Object:
                 envFile=_ONE_TEXT,
                 envVars=_TEXTS,
                 capabilities=_TEXTS,
-                bindMounts=_TEXTS,
+                bindMounts=Field(ListOf(_MOUNT, null_is_empty=True)),
             )
         )
     return thing("the file", **fields)

@@ -16,7 +16,7 @@ from pytest_multiarch.acceptance.checks import (
     Request,
     ServiceCheck,
 )
-from pytest_multiarch.acceptance.suite.values import expectation
+from pytest_multiarch.acceptance.suite.values import CONTAINER_OPTIONS, expectation
 from pytest_multiarch.image.members import FileKind
 from pytest_multiarch.platforms import Platform
 
@@ -69,7 +69,7 @@ def make_whole_check(kind: str, test: Record) -> WholeCheck:
 
 def _command(kind: str, test: Record) -> Check:
     what: Record = test.get(kind)
-    options = {key: what.get(key) for key in ("mounts", "network") if key in what}
+    options = {key: what.get(key) for key in CONTAINER_OPTIONS if what.get(key)}
     return CommandCheck(
         args=what.get("args"),
         way="run" if kind == "run" else "fresh" if what.get("fresh") else "warm",
@@ -80,6 +80,7 @@ def _command(kind: str, test: Record) -> Check:
         user=what.get("user"),
         workdir=what.get("workdir"),
         stdin=what.get("stdin"),
+        tty=what.get("tty", False),
         options=options,
         timeout=test.get("timeout"),
         exit_code=test.get("exit_code", 0),

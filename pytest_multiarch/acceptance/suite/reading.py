@@ -12,6 +12,7 @@ from pytest_multiarch.acceptance.places import BadFile, Problem
 from pytest_multiarch.acceptance.suite.making import make_check, make_whole_check
 from pytest_multiarch.acceptance.suite.schema import SUITE, TESTS, WHOLE
 from pytest_multiarch.acceptance.suite.templates import VARIANTS, for_platform, platforms_named
+from pytest_multiarch.acceptance.suite.values import CONTAINER_OPTIONS
 from pytest_multiarch.engine.spec import BuildSpec
 from pytest_multiarch.platforms import Platform
 
@@ -82,7 +83,8 @@ def _case(kind: str, found: Record, test: Mapping, text: str, of_file: tuple[Pla
 def _needs(kind: str, found: Record) -> Needs:
     if kind == "exec":
         what: Record = found.get("exec")
-        return Needs.RUNNING if what.get("fresh") or what.get("setup") else Needs.WARM
+        has_own = any(what.get(key) for key in ("fresh", "setup", *CONTAINER_OPTIONS))
+        return Needs.RUNNING if has_own else Needs.WARM
     if kind in ("run", "service"):
         return Needs.RUNNING
     return Needs.CONFIG if kind == "config" else Needs.FILES

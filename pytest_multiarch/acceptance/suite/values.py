@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_multiarch.acceptance.checks.json_path import JsonPath
 from pytest_multiarch.acceptance.checks.text import TextExpectation
 from pytest_multiarch.acceptance.objects import Field, Object
+from pytest_multiarch.acceptance.places import Problem
 from pytest_multiarch.acceptance.shapes import PATTERN, Anything, Flag, ListOf, MapOf, Number, Text
 from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_multiarch.acceptance.objects import Record
 
 ANY_TEXT: Final = Text(may_be_empty=True)
@@ -49,16 +52,32 @@ _RUNNING: Final = {
     "workdir": Field(Text(), "where it runs, else the image's folder"),
     "env": Field(ENV, "variables beside the image's"),
     "stdin": Field(ANY_TEXT, "what it reads"),
+    "tty": Field(Flag(), "whether it has a terminal: all output is then stdout, with lines that end in \\r\\n"),
 }
+_CONTAINER: Final = {
+    "mounts": Field(MapOf(Text()), "paths of this machine, each with its place in the container"),
+    "network": Field(Text(), "none, host, or a network's name"),
+    "privileged": Field(Flag(), "whether its container is privileged"),
+    "cap_add": Field(ListOf(Text(), or_one=True), "capabilities that its container has beside the usual: NET_ADMIN"),
+}
+CONTAINER_OPTIONS: Final = tuple(_CONTAINER)
+"""What a container has from its start: with any of these, a command has one of its own."""
+
+
+def _check_terminal(record: Record) -> Iterator[Problem]:
+    if record.get("tty") and "stdin" in record:
+        yield Problem(record.places["stdin"], "with tty there is no stdin: nothing would end it")
+
+
 RUN: Final = Object(
     "what is run",
     {
         "args": Field(ListOf(ANY_TEXT), "arguments for the image's entrypoint; without them the image's own command"),
         "entrypoint": Field(ListOf(ANY_TEXT), "in the place of the image's entrypoint"),
         **_RUNNING,
-        "mounts": Field(MapOf(Text()), "paths of this machine, each with its place in the container"),
-        "network": Field(Text(), "none, host, or a network's name"),
+        **_CONTAINER,
     },
+    check=_check_terminal,
 )
 EXEC: Final = Object(
     "what is run",
@@ -67,7 +86,9 @@ EXEC: Final = Object(
         **_RUNNING,
         "fresh": Field(Flag(), "whether it has a container of its own"),
         "setup": Field(ListOf(WORDS), "commands that run before it, in a container of its own"),
+        **_CONTAINER,
     },
+    check=_check_terminal,
 )
 
 

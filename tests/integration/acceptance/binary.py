@@ -81,7 +81,7 @@ def differences(binary: Verdicts, ours: Verdicts) -> list[str]:
 def reading(image: PlatformImage) -> Subject:
     """Return an image whose files and documents are read, and that nothing runs."""
 
-    def refuse() -> Any:
+    def refuse(**_: Any) -> Any:
         raise AssertionError("nothing is to be started")
 
     return Subject(image, warm=refuse, fresh=refuse)

@@ -83,7 +83,7 @@ def subject_of(source: ImageSource, image: PlatformImage) -> Subject:
     return Subject(
         image,
         warm=lambda: source.running.warm_container(image),
-        fresh=lambda: source.running.fresh_container(image),
+        fresh=lambda **options: source.running.fresh_container(image, **options),
     )
 
 

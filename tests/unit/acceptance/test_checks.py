@@ -149,7 +149,7 @@ class TestCommands:
         from pytest_multiarch.acceptance.checks import Subject
 
         check = CommandCheck(args=("echo", "hello"), stdout=TextExpectation(equals="hello"))
-        outcome = check.check(Subject(own, warm=warm, fresh=lambda: pytest.fail("none is fresh")))
+        outcome = check.check(Subject(own, warm=warm, fresh=lambda **_: pytest.fail("none is fresh")))
         assert outcome.mismatches == ()
         assert ran == [(("hello",), ("echo",))]
 

@@ -35,6 +35,8 @@ tests:
   - {name: g, audit: {select: MA2, allow: ["MA201 /a because b"]}}
   - {name: h, parity: {config: env, content: [/a/*]}}
   - {name: i, service: {ports: 80, wait_for: {http: /health}}, http: {path: /, status: 204, body: {json: {"$[0]": 1}}}}
+  - {name: k, run: {tty: true, privileged: true, cap_add: NET_ADMIN, mounts: {/a: /b}, network: none}}
+  - {name: l, exec: {args: [a], tty: true, privileged: false, cap_add: [SYS_TIME], mounts: {/a: /b}, network: host}}
   - {name: j, licenses: {debian: true, files: [/a]}}
 """
 STRUCTURE: Final = """\
@@ -81,6 +83,8 @@ def test_what_is_read_is_what_the_schema_takes(text: str) -> None:
         {"name": "a", "file": "/a", "per_platform": {"linux/arm64": {"exits": True}}},
         {"name": "a", "service": {"ports": []}, "http": []},
         {"name": "a", "run": ["a"], "exit_code": 256},
+        {"name": "a", "run": {"args": ["a"], "privileged": "yes, please"}},
+        {"name": "a", "exec": {"args": ["a"], "cap_add": {"NET_ADMIN": True}}},
         {"name": "a", "index": {}, "platforms": ["linux/arm64"]},
     ],
 )
@@ -97,7 +101,7 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def verdicts(suite: Suite) -> dict[str, bool]:
-    def refuse() -> Any:
+    def refuse(**_: Any) -> Any:
         raise AssertionError("nothing is to be started")
 
     with crafted_image() as image:
@@ -142,6 +146,37 @@ commandTests:
             "stderr": {"excludes_matching": ["y"]},
         }
     ]
+    assert read_suite(converted, "a.multiarch.yaml").cases
+
+
+def test_run_options_are_converted_but_for_what_the_caller_has() -> None:
+    text = """\
+schemaVersion: 2.0.0
+containerRunOptions: {user: nobody, privileged: true, allocateTty: true, capabilities: [NET_ADMIN],
+  bindMounts: ["/a:/b", "/c:/d:ro"], envFile: variables, envVars: [A]}
+commandTests: [{name: a, command: id}]
+"""
+    converted = convert(text, "image.yaml")
+    assert yaml.safe_load(converted)["tests"] == [
+        {
+            "name": "a",
+            "exec": {
+                "args": ["id"],
+                "fresh": True,
+                "user": "nobody",
+                "privileged": True,
+                "tty": True,
+                "cap_add": ["NET_ADMIN"],
+                "mounts": {"/a": "/b", "/c": "/d"},
+            },
+        }
+    ]
+    for note in (
+        "bindMounts: '/c:/d:ro' is said otherwise",
+        "envFile has no counterpart",
+        "envVars has no counterpart",
+    ):
+        assert f"# containerRunOptions.{note}" in converted
     assert read_suite(converted, "a.multiarch.yaml").cases
 
 
