@@ -218,6 +218,43 @@ def test_run_takes_mounts_and_a_network(python: ImageSource, tmp_path: Path) -> 
         image.run(["true"], mounts={tmp_path / "no-such-folder": "/in"})
 
 
+TERMINAL = ["sh", "-c", "test -t 0 && test -t 1 && test -t 2 && echo out && echo err >&2; exit 3"]
+
+
+@pytest.mark.parametrize("name", ["linux/amd64", "linux/arm64"])
+def test_run_and_exec_have_a_terminal_where_one_is_asked_for(python: ImageSource, name: str) -> None:
+    image = python.platform(Platform.parse(name))
+    container = python.running.warm_container(image)
+    for result in (image.run(TERMINAL, tty=True), container.exec(TERMINAL, tty=True)):
+        assert (result.stdout, result.stderr, result.exit_code) == ("out\r\nerr\r\n", "", 3)
+    for result in (image.run(TERMINAL), container.exec(TERMINAL)):
+        assert (result.stdout, result.exit_code) == ("", 3)
+    large = ["head", "-c", "5000000", "/dev/zero"]
+    assert image.run(large, tty=True).stdout_bytes == container.exec(large, tty=True).stdout_bytes == bytes(5_000_000)
+
+
+def test_what_waits_for_a_terminals_input_is_stopped_at_its_limit(warm: Container, python: ImageSource) -> None:
+    with pytest.raises(CommandTimeout) as stopped:
+        python.platform(AMD64).run(["sh", "-c", "echo waiting; cat"], tty=True, timeout=2)
+    assert stopped.value.detail == "waiting\r\n"
+    with pytest.raises(CommandTimeout):
+        warm.exec(["cat"], tty=True, timeout=1)
+
+
+def test_a_run_may_be_privileged_or_have_one_capability_more(python: ImageSource) -> None:
+    image = python.platform(AMD64)
+    capable = ["grep", "CapEff", "/proc/self/status"]
+    usual, more, privileged = (
+        int(image.run(capable, **options).stdout.split()[1], 16)
+        for options in ({}, {"cap_add": ["NET_ADMIN"]}, {"privileged": True})
+    )
+    assert more == usual | 1 << 12  # CAP_NET_ADMIN in linux/capability.h
+    assert privileged & more == more
+    assert privileged & 1 << 21  # CAP_SYS_ADMIN
+    with pytest.raises(EngineError, match="CAP_NO_SUCH_THING"):
+        image.run(["true"], cap_add=["NO_SUCH_THING"])
+
+
 def test_a_platform_is_right_when_its_index_was_pulled_for_another_one(environment: Environment) -> None:
     with FakeRegistry().running() as registry:
         # Of this test alone: the classic store refuses an index that it has for another platform already.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.integration.acceptance.generated import Pool
+
+if TYPE_CHECKING:
+    from tests.integration.acceptance.generated import Outcomes
 
 DOCKERFILE: Final = """\
 FROM python:3.11-slim
@@ -59,3 +62,13 @@ POOL: Final = Pool(
     ),
     has_owners=True,
 )
+OUTCOMES: Final[Outcomes] = (
+    (("cat", "/bound/word"), "^said\n$"),
+    (("sh", "-c", "echo x > /bound/new && echo hello"), "^hello\n$"),
+    (("sh", "-c", "echo hello > /proc/sys/kernel/domainname && echo hello"), "hello"),
+    (("nice", "-n", "-1", "nice"), "^-1\n$"),
+    (("id", "-un"), "^root\n$"),
+    (("cat", "/tmp/prepared"), "^said\nroot\n$"),  # noqa: S108
+    (("cat", "/tmp/prepared"), "nobody"),  # noqa: S108
+)
+"""What is another with run options than without."""

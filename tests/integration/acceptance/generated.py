@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
+
+
+Outcomes: TypeAlias = tuple[tuple[tuple[str, ...], str], ...]
+"""Commands, each with what it may write."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,20 @@ class Generator:
         is_json = path.suffix == ".json"
         text = json.dumps(document, indent=1) if is_json else yaml.safe_dump(document, sort_keys=False)
         path.write_text(text, encoding="utf-8")
+        return path
+
+    def write_with_options(self, path: Path, folder: Path, outcomes: Outcomes, count: int) -> Path:
+        """Write a file of command tests that run options decide on; ``folder`` may be bound, ``outcomes`` are what may come."""
+        parts = {
+            "user": self._choice(("root", "nobody")),
+            "privileged": True,
+            "capabilities": ["SYS_NICE"],
+            "bindMounts": [f"{folder}:/bound{self._choice(('', ':ro'))}"],
+        }
+        options = {key: parts[key] for key in self._random.sample(sorted(parts), self._choice((1, 2, 3)))}
+        tests = [self._decided(*self._choice(outcomes)) for _ in range(count)]
+        document = {"schemaVersion": "2.0.0", "containerRunOptions": options, "commandTests": tests}
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         return path
 
     def existence(self) -> dict[str, Any]:
@@ -117,6 +135,15 @@ class Generator:
             test["envVars"] = [{"key": "GIVEN", "value": self._choice(("given", "$HOME", "${PATH}"))}]
         if self._one_in(8):
             test["setup"] = [["sh", "-c", "echo prepared > /tmp/prepared; exit 0"]]
+        return test
+
+    def _decided(self, command: tuple[str, ...], output: str) -> dict[str, Any]:
+        test: dict[str, Any] = {"name": self._name("option"), "command": command[0], "args": list(command[1:])}
+        test[self._choice(("expectedOutput", "excludedOutput"))] = [output]
+        if self._one_in(2):
+            test["exitCode"] = self._choice((0, 1, 2))
+        if self._one_in(3):
+            test["setup"] = [["sh", "-c", "cat /bound/word > /tmp/prepared; id -un >> /tmp/prepared; exit 0"]]
         return test
 
     def _named(self, pairs: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:

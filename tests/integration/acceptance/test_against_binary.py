@@ -110,6 +110,21 @@ def _binary_of(image: PlatformImage, files: list[Path]) -> Verdicts:
     return binary_verdicts(str(image.reference), files, "--platform", str(image.platform))
 
 
+def test_commands_with_run_options(image: ImageSource, tmp_path: Path) -> None:
+    (tmp_path / "bound").mkdir()
+    (tmp_path / "bound" / "word").write_text("said\n", encoding="utf-8")
+    generator = Generator(Random(8), built.POOL)  # noqa: S311
+    files = [
+        generator.write_with_options(tmp_path / f"{number}.yaml", tmp_path / "bound", built.OUTCOMES, 3)
+        for number in range(10)
+    ]
+    one = image.platform(BOTH[0])
+    ours = our_verdicts(one, files, subject_of(image, one), is_strict=True)
+    binary = _binary_of(one, files)
+    assert differences(binary, ours) == []
+    assert {passed for _, passed in binary["commandTests"]} == {True, False}
+
+
 DEVIATIONS: Final = """\
 schemaVersion: 2.0.0
 commandTests:
@@ -125,18 +140,41 @@ containerRunOptions: {user: root}
 commandTests:
   - {name: variables beside run options, command: env, envVars: [{key: A, value: b}], expectedOutput: ["A=b"]}
 """
+CAPABILITIES: Final = """\
+schemaVersion: 2.0.0
+containerRunOptions: {user: root, capabilities: [SYS_NICE]}
+commandTests:
+  - {name: a capability, command: nice, args: ["-n", "-1", nice], expectedOutput: ["^-1\\n$"]}
+"""
+TERMINAL: Final = """\
+schemaVersion: 2.0.0
+containerRunOptions: {allocateTty: true}
+commandTests:
+  - {name: "what a terminal shows", command: echo, args: [hello, there], expectedOutput: ["^hello there\\r\\n$"]}
+  - {name: "how it ends in a terminal", command: sh, args: [-c, "test -t 1 && exit 3"], exitCode: 3}
+"""
 
 
 def test_the_two_differ_where_the_documentation_says_so(image: ImageSource, tmp_path: Path) -> None:
-    files = [tmp_path / "deviations.yaml", tmp_path / "options.yaml"]
-    for file, text in zip(files, (DEVIATIONS, RUN_OPTIONS), strict=True):
+    files = [tmp_path / name for name in ("deviations.yaml", "options.yaml", "capabilities.yaml")]
+    for file, text in zip(files, (DEVIATIONS, RUN_OPTIONS, CAPABILITIES), strict=True):
         file.write_text(text, encoding="utf-8")
     one = image.platform(BOTH[0])
     subject = subject_of(image, one)
     ours, strict = our_verdicts(one, files, subject), our_verdicts(one, files, subject, is_strict=True)
     binary = _binary_of(one, files)
     assert differences(binary, strict) == []
-    assert ours["commandTests"] == [("setup that fails", False), ("variables beside run options", True)]
-    assert binary["commandTests"] == [("setup that fails", True), ("variables beside run options", False)]
+    names = ("setup that fails", "variables beside run options", "a capability")
+    assert ours["commandTests"] == list(zip(names, (False, True, True), strict=True))
+    assert binary["commandTests"] == list(zip(names, (True, False, False), strict=True))
     assert (ours["fileContentTests"][0][1], binary["fileContentTests"][0][1]) == (True, False)
     assert (ours["metadataTest"][0][1], binary["metadataTest"][0][1]) == (False, True)
+
+
+def test_what_a_terminal_shows_is_for_us_alone_to_see(image: ImageSource, tmp_path: Path) -> None:
+    file = tmp_path / "terminal.yaml"
+    file.write_text(TERMINAL, encoding="utf-8")
+    one = image.platform(BOTH[0])
+    ours = our_verdicts(one, [file], subject_of(image, one))
+    assert [passed for _, passed in ours["commandTests"]] == [True, True]
+    assert [passed for _, passed in _binary_of(one, [file])["commandTests"]] == [False, True]
