@@ -39,7 +39,7 @@ _SIGNS: Final = re.compile(
     r")$",
     re.MULTILINE,
 )
-_CPU_LEVEL: Final = re.compile(r"^Fatal glibc error: CPU does not support (\S+)$", re.MULTILINE)
+_CPU_LEVEL: Final = re.compile(r"^Fatal glibc error: CPU does not support (\S+)\r?$", re.MULTILINE)
 _LOOKED_AT: Final = 20_000  # bytes of an output's end
 
 
@@ -54,7 +54,7 @@ def crash_sign(result: CommandResult) -> str:
     for output in (result.err, result.out):
         found = _SIGNS.findall(_end_of(output))
         if found:
-            return str(found[-1])[:200]
+            return str(found[-1]).rstrip("\r")[:200]
     if result.exit_code in _FATAL:
         return f"exit code {result.exit_code}, which is {_FATAL[result.exit_code]}, and no word from the emulator"
     return ""
@@ -99,7 +99,7 @@ class Judge:
             if sign is not None:
                 # QEMU ends itself by the signal of its program and waits for that; the kernel keeps such signals from the
                 # first process of a container, so it waits for ever.
-                words = f"{sign[0]}, and then no end"
+                words = f"{sign[0].rstrip()}, and then no end"
                 raise EmulatorCrash(error.tried, words, _advice(self.support), error.detail) from None
             found = f"{error.found}, {self.factor:g} times its limit, because it is {self.support.how}"
             raise CommandTimeout(error.tried, found, error.hint, error.detail) from None
@@ -127,7 +127,10 @@ def _end_of(output: Output) -> str:
 
 
 def _check_cpu_level(result: CommandResult, support: Support) -> None:
-    level = _CPU_LEVEL.search(_end_of(result.err)) if result.exit_code == 127 else None
+    if result.exit_code != 127:
+        return
+    # A terminal has what is an error among the other output, in lines that end in CR LF.
+    level = _CPU_LEVEL.search(_end_of(result.err)) or _CPU_LEVEL.search(_end_of(result.out))
     if level is None:
         return
     processor = (

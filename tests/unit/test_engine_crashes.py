@@ -129,6 +129,13 @@ def test_a_c_library_for_later_processors_is_neither_a_crash_nor_tried_again(sup
     assert next(calls) == 1
 
 
+def test_in_a_terminal_the_words_are_among_the_other_output() -> None:
+    run, _ = runs(result(127, stdout="Fatal glibc error: CPU does not support x86-64-v3\r\n"))
+    with pytest.raises(CpuLevelMissing, match="built for x86-64-v3, which"):
+        Judge(NATIVE).attempt(run)
+    assert crash_sign(result(139, stdout=f"some output\r\n{SEGFAULT.rstrip()}\r\n")) == SEGFAULT.rstrip()
+
+
 def test_the_words_about_the_processor_alone_are_no_failure() -> None:
     run, _ = runs(result(1, "Fatal glibc error: CPU does not support x86-64-v3\n"))
     assert Judge(NATIVE).attempt(run).exit_code == 1
