@@ -11,6 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.binfmt import KERNEL, read_descriptions, read_registrations
+from pytest_multiarch.engine.claims import claim_image
 from pytest_multiarch.engine.cleanup import remove
 from pytest_multiarch.engine.docker import translated
 from pytest_multiarch.engine.probe import probe_program
@@ -116,8 +117,7 @@ def _register_by_image(
 ) -> tuple[Platform, ...]:
     """Run the image as its documentation says and return what it reports."""
     tried = f"running {image}"
-    if not engine.has_image(image):
-        ledger.add("image", image, engine.endpoint)
+    if not claim_image(engine, ledger, image):
         engine.pull(image, platform=engine.facts.platform)
     name = ledger.new_name("emulators")
     owned = ledger.add("container", name, engine.endpoint)

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.emulators import parse_report, register
-from pytest_multiarch.engine.ledger import Ledger
+from pytest_multiarch.engine.ledger import Ledger, Owned
 from pytest_multiarch.errors import EmulatorsMissing
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_engine_api import Answer, FakeEngineApi
@@ -66,6 +66,25 @@ def test_the_image_runs_with_all_privileges_for_the_architectures_that_lack_one(
     assert asked.body["Cmd"] == ["--install", "arm64"]
     assert asked.body["HostConfig"]["Privileged"] is True
     assert [owned.kind for owned in ledger.entries()] == ["image"]
+
+
+def test_an_image_that_another_run_has_pulled_goes_with_the_last_of_them(engine: Engine, daemon: FakeEngineApi) -> None:
+    says(daemon, REPORT)
+    first, second = Ledger.open_new(engine.environ), Ledger.open_new(engine.environ)
+    register(engine, lambda: first, [ARM64], IMAGE)
+    daemon.on("GET", "/images/.*/json", Answer(json={"Id": "sha256:1"}))
+    register(engine, lambda: second, [ARM64], IMAGE)
+    assert len(daemon.asked("POST", "/images/create")) == 1
+    assert first.entries() == second.entries() == (Owned("image", IMAGE),)
+
+
+def test_an_image_that_was_there_before_is_nobodys(engine: Engine, daemon: FakeEngineApi) -> None:
+    says(daemon, REPORT)
+    daemon.on("GET", "/images/.*/json", Answer(json={"Id": "sha256:1"}))
+    ledger = Ledger.open_new(engine.environ)
+    register(engine, lambda: ledger, [ARM64], IMAGE)
+    assert ledger.entries() == ()
+    assert not daemon.asked("POST", "/images/create")
 
 
 def test_exit_code_0_is_not_believed_where_the_report_lacks_a_platform(engine: Engine, daemon: FakeEngineApi) -> None:
