@@ -43,9 +43,10 @@ class DaemonFacts:
     host: str = ""
 
 
-def describe_engine(facts: DaemonFacts) -> str:
-    """Return one line that tells this daemon from others."""
-    return f"Docker Engine {facts.version} for {facts.platform}, {facts.store} image store"
+def describe_engine(facts: DaemonFacts, buildx: str = "") -> str:
+    """Return one line that tells this daemon from others; ``buildx`` is the version of what builds, if anything does."""
+    line = f"Docker Engine {facts.version} for {facts.platform}, {facts.store} image store"
+    return f"{line}, buildx {buildx}" if buildx else line
 
 
 class Engine:

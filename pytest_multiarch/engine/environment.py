@@ -73,6 +73,7 @@ class Environment:
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="multiarch")
         self._images: dict[tuple[object, ...], ImageSource] = {}
         self._client: RegistryClient | None = None
+        self._buildx = ""
         self._services = ServiceBook()
         self._own = LocalWorkshop(options, listener) if workshop is None else None
         self._workshop: Workshop
@@ -87,7 +88,7 @@ class Environment:
 
         Raises `UsageProblem`; starts nothing that has to be removed.
         """
-        self._workshop.check(builds=builds, runs=runs, image=image)
+        self._buildx = self._workshop.check(builds=builds, runs=runs, image=image)
 
     def start(self) -> None:
         """Let registry and builder start, and do not wait for them. Raises `EngineUnavailable`."""
@@ -107,9 +108,9 @@ class Environment:
         return self._belongings.daemons.main()
 
     def describe_engine(self) -> str:
-        """Return a line on the daemon; empty where nothing has asked for one."""
+        """Return a line on the daemon and on buildx, as far as they are used; empty where nothing has asked for a daemon."""
         engine = self._belongings.daemons.connected
-        return describe_engine(engine.facts) if engine is not None else ""
+        return describe_engine(engine.facts, self._buildx) if engine is not None else ""
 
     def engine_for(self, platform: Platform) -> Engine:
         """Return the daemon that runs this platform: its node's, else the main one. Raises `EngineUnavailable`."""

@@ -64,8 +64,9 @@ class LocalWorkshop:
         self._site = Site(options, self.belongings, listener, self._stopping)
         self._pulls = Pulls(self.belongings.daemons.of, self._site.book_of, self._credentials_for)
 
-    def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
-        """Look for what the run needs. Raises `UsageProblem`."""
+    def check(self, *, builds: bool, runs: bool, image: str = "") -> str:
+        """Look for what the run needs, and return buildx' version, empty where nothing is built. Raises `UsageProblem`."""
+        version = ""
         daemons = self.belongings.daemons
         is_layout = LayoutLocation.is_one(image)
         if is_layout:
@@ -74,15 +75,16 @@ class LocalWorkshop:
             daemons.main()
         if builds:
             environ = daemons.main().environ
-            buildx.buildx_version(environ)
+            version = ".".join(map(str, buildx.buildx_version(environ)))
             if self._options.builder not in ("auto", "container", "docker"):
                 buildx.find_builder(self._options.builder, environ)
         if not (builds or (runs and is_layout)):
-            return
+            return version
         daemons.of_nodes()
         is_ours = not daemons.main().is_elsewhere  # of another machine's ports its daemon alone knows
         if self._options.registry_port is not None and self._options.reuse is None and is_ours:
             free_port(self._options.registry_port)
+        return version
 
     def start(self) -> None:
         """Let registry and builder start, side by side."""

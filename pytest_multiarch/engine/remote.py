@@ -159,9 +159,9 @@ class RemoteWorkshop:
 
         return {name: function(name) for name in _CALLS}
 
-    def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
-        """Let it look for what the run needs."""
-        self._call("check", builds=builds, runs=runs, image=image)
+    def check(self, *, builds: bool, runs: bool, image: str = "") -> str:
+        """Let it look for what the run needs, and return the version of buildx that it has found."""
+        return str(self._call("check", builds=builds, runs=runs, image=image))
 
     def start(self) -> None:
         """Let it start registry and builder."""

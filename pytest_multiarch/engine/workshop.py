@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 class Workshop(Protocol):
     """Make everything at its first request, once, and wait for it. Thread-safe."""
 
-    def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
+    def check(self, *, builds: bool, runs: bool, image: str = "") -> str:
         """Look for what the run needs; ``image`` is the one that is tested instead of a build. Starts nothing.
 
-        Raises `UsageProblem`.
+        Returns the version of buildx, empty where nothing is built. Raises `UsageProblem`.
         """
+        ...
 
     def start(self) -> None:
         """Let registry and builder start, and do not wait for them. Raises `EngineUnavailable`."""

@@ -33,7 +33,7 @@ class Controller:
             self._reporter = None
         self._workshop: LocalWorkshop | None = None
         self._problem: UsageProblem | None = None
-        self._checked: dict[tuple[object, ...], UsageProblem | None] = {}
+        self._checked: dict[tuple[object, ...], UsageProblem | str] = {}
         self._told: dict[str, str] = {}
         self._said: set[str] = set()
         self._nodes: list[Any] = []
@@ -99,19 +99,19 @@ class Controller:
                 self._workshop = local_workshop.LocalWorkshop(self._state.settings.engine, Announcements(self._write))
             return self._workshop
 
-    def _check(self, **wanted: Any) -> None:
+    def _check(self, **wanted: Any) -> str:
         """Look for what a run needs, once for all workers, and let the run end where it is not there."""
         with self._checking:
             key = tuple(sorted(wanted.items()))
             if key not in self._checked:
-                self._checked[key] = None
                 try:
-                    self._made().check(**wanted)
+                    self._checked[key] = self._made().check(**wanted)
                 except UsageProblem as error:
                     self._checked[key] = error
-            problem = self._checked[key]
-        if problem is not None:
-            raise problem
+            found = self._checked[key]
+        if isinstance(found, UsageProblem):
+            raise found
+        return found
 
     def _refuse(self, problem: UsageProblem) -> None:
         self._problem = self._problem or problem

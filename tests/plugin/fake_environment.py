@@ -156,9 +156,10 @@ class FakeWorkshop:
         self._names: dict[tuple[object, ...], str] = {}
         self._builds: dict[str, Build] = {}
 
-    def check(self, *, builds: bool, runs: bool, image: str = "") -> None:
+    def check(self, *, builds: bool, runs: bool, image: str = "") -> str:
         self._calls.add("check", builds=builds, runs=runs, image=image)
         self._connect()
+        return "0.0.1" if builds else ""
 
     def start(self) -> None:
         self._calls.add("start")
@@ -285,14 +286,15 @@ class FakeEnvironment:
         self.supports = FakeSupports(options, plan, calls)
         self._running = FakeRunning(plan, calls, on_result, self.supports)
         self._images: dict[str, FakeSource] = {}
-        self.check = self._workshop.check
+        self._buildx = ""
+        self.check = self._check
         self.start = self._workshop.start
         self.registry = self._workshop.registry
         self.builder = self._workshop.builder
         self.end_building = self._workshop.end_building
 
     def describe_engine(self) -> str:
-        return "a made-up engine"
+        return f"a made-up engine{self._buildx}"
 
     def prepare(
         self,
@@ -353,6 +355,10 @@ class FakeEnvironment:
         self._calls.add("close", containers=self._running.count)
         self._running.up = False
         return list(self._plan.leftovers)
+
+    def _check(self, *, builds: bool, runs: bool, image: str = "") -> None:
+        buildx = self._workshop.check(builds=builds, runs=runs, image=image)
+        self._buildx = f", buildx {buildx}" if buildx else ""
 
     def _wait(self, call: Callable[[], T]) -> T:
         return self._listener.wait(self._pool.submit(call))

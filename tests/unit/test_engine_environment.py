@@ -105,7 +105,7 @@ class World:
         monkeypatch.setattr(buildx, "daemon_builder", lambda book, environ: Builder("default", "docker", {}))
         monkeypatch.setattr(buildx, "existing_builder", lambda name, book, environ: Builder(name, "other", {}))
         monkeypatch.setattr(build, "build_platform", self._build_platform)
-        monkeypatch.setattr(buildx, "buildx_version", lambda environ: self.note("buildx asked"))
+        monkeypatch.setattr(buildx, "buildx_version", self._buildx_version)
         monkeypatch.setattr(buildx, "find_builder", lambda name, environ: self.note(f"builder {name} looked for"))
 
     def note(self, event: str) -> None:
@@ -115,11 +115,15 @@ class World:
     def count(self, event: str) -> int:
         return self.events.count(event)
 
+    def _buildx_version(self, environ: object) -> tuple[int, ...]:
+        self.note("buildx asked")
+        return (0, 13, 1)
+
     def _look(self, platform: Platform) -> Support:
         return Support(platform, "emulated" if platform in self.emulated else "native")
 
     def _engine(self, endpoint: str) -> Engine:
-        facts = SimpleNamespace(store=self.store, mirrors=("https://mirror",), platform=AMD64)
+        facts = SimpleNamespace(store=self.store, mirrors=("https://mirror",), platform=AMD64, version="26.1.5")
         close = lambda: self.note(f"engine {endpoint} closed".replace("  ", " "))  # noqa: E731
 
         def pull(reference: str, *, platform: Platform, credentials: Credentials | None) -> None:
@@ -603,6 +607,17 @@ def test_what_a_run_needs_is_looked_for_and_nothing_is_started(
 ) -> None:
     make(**options).check(builds=builds, runs=runs)
     assert world.events == expected
+
+
+@pytest.mark.parametrize(("builds", "end"), [(True, "image store, buildx 0.13.1"), (False, "image store")])
+def test_the_line_on_the_engine_has_what_one_look_at_buildx_gave(
+    make: Callable[..., Environment], world: World, builds: bool, end: str
+) -> None:
+    environment = make()
+    assert environment.describe_engine() == ""
+    environment.check(builds=builds, runs=True)
+    assert environment.describe_engine().endswith(end)
+    assert world.count("buildx asked") == builds
 
 
 def test_a_layout_that_runs_needs_the_registry_and_no_builder(

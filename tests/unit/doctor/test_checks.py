@@ -76,7 +76,9 @@ def test_both_image_stores_are_ok_and_the_classic_one_has_a_word(connect: Connec
     check = check_store(connect().facts)
     assert (check.status, check.summary, check.facts) == ("ok", "classic", {"store": "classic"})
     assert "containerd-snapshotter" in check.hint
-    assert describe_engine(connect().facts) == "Docker Engine 26.1.5 for linux/amd64, classic image store"
+    line = "Docker Engine 26.1.5 for linux/amd64, classic image store"
+    assert describe_engine(connect().facts) == line
+    assert describe_engine(connect().facts, "0.29.1") == f"{line}, buildx 0.29.1"
 
 
 def test_buildx_is_told_or_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
