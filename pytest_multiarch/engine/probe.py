@@ -1,15 +1,14 @@
 """A program of a few instructions for each architecture: it waits until its standard input ends, and exits with 0.
 
-While it waits, whatever executes it can be looked at. Made from machine code and an ELF header, so that nothing has to
-be compiled, pulled or carried along. BuildKit finds its platforms with such programs, too (``util/archutil``).
+While it waits, whatever executes it can be looked at. BuildKit finds its platforms with such programs, too
+(``util/archutil``).
 """
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_multiarch.engine.executables import Machine, executable
 from pytest_multiarch.image.elf.values import (
     EM_386,
     EM_AARCH64,
@@ -25,23 +24,10 @@ from pytest_multiarch.image.elf.values import (
 if TYPE_CHECKING:
     from pytest_multiarch.platforms import Platform
 
-_BASE: Final = 0x400000
-_PAGE: Final = 0x10000  # the largest that these architectures' kernels use
 
-
-@dataclass(frozen=True, slots=True)
-class _Machine:
-    """Hold what the ELF header says, and the instructions: ``read(0, sp, 1)`` and ``exit(0)``."""
-
-    number: int
-    bits: int
-    code: str
-    order: str = "<"
-    flags: int = 0
-
-    @property
-    def instructions(self) -> bytes:
-        return bytes.fromhex(self.code)
+def _machine(number: int, bits: int, code: str, order: str = "<", flags: int = 0) -> Machine:
+    """Return a machine with its instructions: ``read(0, sp, 1)`` and ``exit(0)``."""
+    return Machine(number, bits, bytes.fromhex(code), flags, order)
 
 
 def _big_endian(little: str) -> str:
@@ -55,34 +41,34 @@ _PPC64: Final = "03000038 00006038 780b247c 0100a038 02000044 01000038 00006038 
 _O32, _N64, _ELF_V2, _EABI5, _DOUBLE_RISCV, _DOUBLE_LOONGARCH = 0x70001000, 0x80000000, 2, 0x05000000, 4, 0x43
 
 _MACHINES: Final = {
-    "386": _Machine(EM_386, 32, "b803000000 31db 89e1 ba01000000 cd80 b801000000 31db cd80"),
-    "amd64": _Machine(EM_X86_64, 64, "31c0 31ff 4889e6 ba01000000 0f05 b83c000000 31ff 0f05"),
-    "arm": _Machine(
+    "386": _machine(EM_386, 32, "b803000000 31db 89e1 ba01000000 cd80 b801000000 31db cd80"),
+    "amd64": _machine(EM_X86_64, 64, "31c0 31ff 4889e6 ba01000000 0f05 b83c000000 31ff 0f05"),
+    "arm": _machine(
         EM_ARM,
         32,
         "0370a0e3 0000a0e3 0d10a0e1 0120a0e3 000000ef 0170a0e3 0000a0e3 000000ef",
         flags=_EABI5,
     ),
-    "arm64": _Machine(EM_AARCH64, 64, "e80780d2 000080d2 e1030091 220080d2 010000d4 a80b80d2 000080d2 010000d4"),
-    "loong64": _Machine(
+    "arm64": _machine(EM_AARCH64, 64, "e80780d2 000080d2 e1030091 220080d2 010000d4 a80b80d2 000080d2 010000d4"),
+    "loong64": _machine(
         EM_LOONGARCH,
         64,
         "0bfc8003 04008003 65001500 06048003 00002b00 0b748103 04008003 00002b00",
         flags=_DOUBLE_LOONGARCH,
     ),
-    "mips": _Machine(EM_MIPS, 32, _big_endian(_MIPS), ">", _O32),
-    "mipsle": _Machine(EM_MIPS, 32, _MIPS, flags=_O32),
-    "mips64": _Machine(EM_MIPS, 64, _big_endian(_MIPS64), ">", _N64),
-    "mips64le": _Machine(EM_MIPS, 64, _MIPS64, flags=_N64),
-    "ppc64": _Machine(EM_PPC64, 64, _big_endian(_PPC64), ">", _ELF_V2),
-    "ppc64le": _Machine(EM_PPC64, 64, _PPC64, flags=_ELF_V2),
-    "riscv64": _Machine(
+    "mips": _machine(EM_MIPS, 32, _big_endian(_MIPS), ">", _O32),
+    "mipsle": _machine(EM_MIPS, 32, _MIPS, flags=_O32),
+    "mips64": _machine(EM_MIPS, 64, _big_endian(_MIPS64), ">", _N64),
+    "mips64le": _machine(EM_MIPS, 64, _MIPS64, flags=_N64),
+    "ppc64": _machine(EM_PPC64, 64, _big_endian(_PPC64), ">", _ELF_V2),
+    "ppc64le": _machine(EM_PPC64, 64, _PPC64, flags=_ELF_V2),
+    "riscv64": _machine(
         EM_RISCV,
         64,
         "9308f003 13050000 93050100 13061000 73000000 9308d005 13050000 73000000",
         flags=_DOUBLE_RISCV,
     ),
-    "s390x": _Machine(EM_S390, 64, "a7190003 a7290000 b904003f a7490001 0a00 a7190001 a7290000 0a00", ">"),
+    "s390x": _machine(EM_S390, 64, "a7190003 a7290000 b904003f a7490001 0a00 a7190001 a7290000 0a00", ">"),
 }
 
 #: Instructions of each level of x86-64 (System V psABI, "Micro-Architecture Levels"); a processor without them stops here.
@@ -106,37 +92,4 @@ def probe_program(platform: Platform) -> bytes | None:
     first = b""
     if platform.architecture == "amd64" and platform.variant in levels:
         first = b"".join(bytes.fromhex(_LEVELS[level]) for level in levels[: levels.index(platform.variant) + 1])
-    return _executable(machine, first + machine.instructions)
-
-
-def _executable(machine: _Machine, code: bytes) -> bytes:
-    """Return a file with one segment, which holds all of it (System V gABI, chapters 4 and 5)."""
-    is_wide = machine.bits == 64
-    word = "Q" if is_wide else "I"
-    header_size, segment_size = (64, 56) if is_wide else (52, 32)
-    start = header_size + segment_size
-    size = start + len(code)
-    identity = b"\x7fELF" + bytes([2 if is_wide else 1, 1 if machine.order == "<" else 2, 1]) + bytes(9)
-    header = struct.pack(
-        f"{machine.order}HHI3{word}I6H",
-        2,  # ET_EXEC
-        machine.number,
-        1,
-        _BASE + start,
-        header_size,
-        0,
-        machine.flags,
-        header_size,
-        segment_size,
-        1,
-        0,
-        0,
-        0,
-    )
-    load, readable_and_executable = 1, 5
-    segment = (
-        struct.pack(f"{machine.order}II6Q", load, readable_and_executable, 0, _BASE, _BASE, size, size, _PAGE)
-        if is_wide
-        else struct.pack(f"{machine.order}8I", load, 0, _BASE, _BASE, size, size, readable_and_executable, _PAGE)
-    )
-    return identity + header + segment + code
+    return executable(machine, first=first)

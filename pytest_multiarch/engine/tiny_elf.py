@@ -1,15 +1,14 @@
 """A program of a few instructions that does nothing until it is killed: what keeps a container up that has no shell.
 
-One for each architecture, made from its machine code and an ELF header, so that nothing has to be compiled or carried
-along. It has the kernel reap what it adopts (``SIGCHLD`` is ignored, signal(7)), as the first process of a container should.
+It has the kernel reap what it adopts (``SIGCHLD`` is ignored, signal(7)), as the first process of a container should.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_multiarch.engine.executables import Machine, executable
 from pytest_multiarch.image.elf.values import (
     EM_386,
     EM_AARCH64,
@@ -23,30 +22,14 @@ from pytest_multiarch.image.elf.values import (
 if TYPE_CHECKING:
     from pytest_multiarch.platforms import Platform
 
-_BASE: Final = 0x400000
-_ALIGNMENT: Final = 0x10000  # the largest page that these architectures' kernels use
-
-
-@dataclass(frozen=True, slots=True)
-class _Machine:
-    """Name what the ELF header says, and the instructions.
-
-    They find a ``struct sigaction`` with SIG_IGN right behind the headers: at 0x400078, with 32 bits at 0x400054.
-    """
-
-    number: int
-    bits: int
-    code: bytes
-    flags: int = 0
-    order: str = "<"
-
 
 def _words(*instructions: int) -> bytes:
     return struct.pack(f"<{len(instructions)}I", *instructions)
 
 
+# The instructions find a ``struct sigaction`` with SIG_IGN right behind the headers: at 0x400078, with 32 bits at 0x400054.
 _MACHINES: Final = {
-    "amd64": _Machine(
+    "amd64": Machine(
         EM_X86_64,
         64,
         bytes.fromhex(
@@ -61,7 +44,7 @@ _MACHINES: Final = {
             "ebf7"  # jmp to the pause
         ),
     ),
-    "386": _Machine(
+    "386": Machine(
         EM_386,
         32,
         bytes.fromhex(
@@ -76,7 +59,7 @@ _MACHINES: Final = {
             "ebf7"  # jmp to the pause
         ),
     ),
-    "arm": _Machine(
+    "arm": Machine(
         EM_ARM,
         32,
         _words(
@@ -93,7 +76,7 @@ _MACHINES: Final = {
         ),
         flags=0x05000000,  # EABI version 5
     ),
-    "arm64": _Machine(
+    "arm64": Machine(
         EM_AARCH64,
         64,
         _words(
@@ -113,7 +96,7 @@ _MACHINES: Final = {
             0x17FFFFFA,  # b to the ppoll
         ),
     ),
-    "ppc64le": _Machine(
+    "ppc64le": Machine(
         EM_PPC64,
         64,
         _words(
@@ -130,7 +113,7 @@ _MACHINES: Final = {
         ),
         flags=2,  # ELFv2
     ),
-    "riscv64": _Machine(
+    "riscv64": Machine(
         EM_RISCV,
         64,
         _words(
@@ -151,7 +134,7 @@ _MACHINES: Final = {
         ),
         flags=4,  # double-precision floats
     ),
-    "s390x": _Machine(
+    "s390x": Machine(
         EM_S390,
         64,
         bytes.fromhex(
@@ -173,24 +156,5 @@ def pausing_program(platform: Platform) -> bytes | None:
     machine = _MACHINES.get(platform.architecture)
     if machine is None or platform.os != "linux":
         return None
-    # System V gABI, chapters 4 and 5: the ELF header, then one program header that loads the whole file.
-    is_wide = machine.bits == 64
-    word = "Q" if is_wide else "I"
-    header_size, segment_size = (64, 56) if is_wide else (52, 32)
-    ignore = struct.pack(f"{machine.order}{word}", 1).ljust(32, b"\0")  # SIG_IGN, no flags, no signals
-    start = header_size + segment_size + len(ignore)
-    size = start + len(machine.code)
-    identity = b"\x7fELF" + bytes([2 if is_wide else 1, 1 if machine.order == "<" else 2, 1]) + bytes(9)
-    header = struct.pack(
-        f"{machine.order}HHI3{word}I6H",
-        *(2, machine.number, 1, _BASE + start, header_size, 0, machine.flags),
-        *(header_size, segment_size, 1, 0, 0, 0),
-    )
-    readable_and_executable = 5
-    if is_wide:
-        fields = (1, readable_and_executable, 0, _BASE, _BASE, size, size, _ALIGNMENT)
-        segment = struct.pack(f"{machine.order}II6Q", *fields)
-    else:
-        narrow = (1, 0, _BASE, _BASE, size, size, readable_and_executable, _ALIGNMENT)
-        segment = struct.pack(f"{machine.order}8I", *narrow)
-    return identity + header + segment + ignore + machine.code
+    ignore = struct.pack(machine.word, 1).ljust(32, b"\0")  # SIG_IGN, no flags, no signals
+    return executable(machine, data=ignore)
