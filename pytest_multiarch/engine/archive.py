@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from pytest_multiarch.engine.docker import plain, translated
+from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.errors import EngineError, FileProblem, LinkLoop
 
 if TYPE_CHECKING:

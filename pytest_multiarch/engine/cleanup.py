@@ -8,7 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.claims import is_claimed_elsewhere, turn
-from pytest_multiarch.engine.docker import Engine, plain, translated
+from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.engine.ledger import abandoned_runs, open_abandoned
 from pytest_multiarch.engine.orphans import end_clients
 from pytest_multiarch.errors import EngineError, EngineUnavailable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.archive import put_file, read_file
 from pytest_multiarch.engine.crashes import Judge
-from pytest_multiarch.engine.docker import translated
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.request import argument_list, check_terminal, input_bytes
 from pytest_multiarch.engine.streams import Exchange, check_takes_input, connected
 from pytest_multiarch.engine.support import Support

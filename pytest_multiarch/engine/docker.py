@@ -1,52 +1,32 @@
-"""The docker SDK behind our errors: where the daemon is, what it is, and the few calls that everything else is made of."""
+"""One Docker daemon, behind our errors: the few calls of the SDK that everything else is made of."""
 
 from __future__ import annotations
 
 import os
-import socket
-import threading
 import time
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pytest_multiarch.engine.addresses import address_of, knock, make_client, pointers_of, sdk_arguments
+from pytest_multiarch.engine.breaking_off import broken_off
+from pytest_multiarch.engine.facts import read_facts
+from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.errors import EngineError, EngineUnavailable
-from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import threading
+    from collections.abc import Mapping
 
     from docker import APIClient
-    from requests import Response
 
+    from pytest_multiarch.engine.facts import DaemonFacts
     from pytest_multiarch.engine.relay import Relay
     from pytest_multiarch.image.credentials import Credentials
+    from pytest_multiarch.platforms import Platform
 
 # `platform` at container creation came with API 1.41 (Engine 20.10).
 MINIMUM_API = (1, 41)
-_LOOK = 0.1  # seconds between two looks whether the run stops
-_POINTERS = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT")
-
-
-@dataclass(frozen=True, slots=True)
-class DaemonFacts:
-    """Hold what the daemon says of itself. ``store`` is ``containerd`` or ``classic``; ``mirrors`` are those of Docker Hub."""
-
-    version: str
-    api_version: str
-    platform: Platform
-    store: str
-    mirrors: tuple[str, ...]
-    insecure_registries: tuple[str, ...]
-    kernel: str = ""
-    host: str = ""
-
-
-def describe_engine(facts: DaemonFacts, buildx: str = "") -> str:
-    """Return one line that tells this daemon from others; ``buildx`` is the version of what builds, if anything does."""
-    line = f"Docker Engine {facts.version} for {facts.platform}, {facts.store} image store"
-    return f"{line}, buildx {buildx}" if buildx else line
 
 
 class Engine:
@@ -81,12 +61,12 @@ class Engine:
 
         where = "the Docker daemon"
         try:
-            pointers = _pointers(os.environ if environ is None else environ)
-            arguments = _endpoint(pointers)
-            where = f"the Docker daemon at {_address(arguments)}"
-            _knock(arguments)
+            pointers = pointers_of(os.environ if environ is None else environ)
+            arguments = sdk_arguments(pointers)
+            where = f"the Docker daemon at {address_of(arguments)}"
+            knock(arguments)
             # Not version="auto": where nothing answers, the SDK would leave its connections open.
-            with closing(_client(arguments, timeout, ".".join(map(str, MINIMUM_API)))) as probe:
+            with closing(make_client(arguments, timeout, ".".join(map(str, MINIMUM_API)))) as probe:
                 version = probe.version(api_version=False)
         except (DockerException, RequestException, OSError) as error:
             raise _unavailable(where, error) from None
@@ -97,9 +77,9 @@ class Engine:
                 f"Engine {version.get('Version', 'unknown')} with API {api_version} is too old",
                 f"API {'.'.join(map(str, MINIMUM_API))} (Engine 20.10) or newer is needed; upgrade Docker Engine.",
             )
-        client = _client(arguments, timeout, api_version)
+        client = make_client(arguments, timeout, api_version)
         try:
-            return cls(client, _facts(version, client.info()), pointers, _address(arguments))
+            return cls(client, read_facts(version, client.info()), pointers, address_of(arguments))
         except (DockerException, RequestException, OSError) as error:
             client.close()
             raise _unavailable(where, error) from None
@@ -179,7 +159,7 @@ class Engine:
         tried = f"pulling {reference}" + (f" for {platform}" if platform is not None else "")
         deadline = time.monotonic() + limit
         problem = ""
-        with translated(tried), _broken_off(self.api, stopping):
+        with translated(tried), broken_off(self.api, stopping):
             stream = self.api.pull(
                 reference,
                 stream=True,
@@ -211,144 +191,11 @@ class Engine:
         return ""
 
 
-@contextmanager
-def _broken_off(api: APIClient, stopping: threading.Event | None) -> Iterator[None]:
-    """Break the connection of this thread's requests where the run stops: the SDK waits for the daemon's next word."""
-    if stopping is None:
-        yield
-        return
-    ours, connections, over = threading.get_ident(), [], threading.Event()
-
-    def remember(response: Response, *_: object, **__: object) -> None:
-        if threading.get_ident() == ours:
-            connections.append(response)
-
-    def watch() -> None:
-        while not over.wait(_LOOK):
-            if stopping.is_set():
-                for response in connections:
-                    # Closing alone would not wake a thread that reads.
-                    with suppress(OSError, AttributeError), closing(_duplicate(response)) as connection:
-                        connection.shutdown(socket.SHUT_RDWR)
-
-    api.hooks["response"].append(remember)
-    watcher = threading.Thread(target=watch, name="multiarch-stop", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-        api.hooks["response"].remove(remember)
-
-
-def _duplicate(response: Response) -> socket.socket:
-    return socket.socket(fileno=os.dup(response.raw.fileno()))
-
-
 def auth_config(credentials: Credentials) -> dict[str, str]:
     """Return credentials as the Engine API takes them in ``X-Registry-Auth``."""
     if credentials.is_identity_token:
         return {"identitytoken": credentials.secret}
     return {"username": credentials.username, "password": credentials.secret}
-
-
-@contextmanager
-def translated(tried: str, hint: str = "") -> Iterator[None]:
-    """Turn what the SDK and its HTTP libraries raise into `EngineError`, with the original as its cause."""
-    from docker.errors import DockerException, StreamParseError
-    from requests.exceptions import RequestException
-    from urllib3.exceptions import HTTPError
-
-    try:
-        yield
-    # The last two come out of a stream that breaks off: the SDK reads those past `requests`.
-    except (DockerException, RequestException, OSError, HTTPError, StreamParseError) as error:
-        raise EngineError(tried, _silence(error) or plain(error), hint) from error
-
-
-def _silence(error: Exception) -> str:
-    """Return in plain words that the daemon is not there or says nothing; empty where it has said something."""
-    from requests import exceptions
-    from urllib3.exceptions import ProtocolError, ReadTimeoutError
-
-    if isinstance(error, (exceptions.ReadTimeout, ReadTimeoutError)) or "Read timed out" in str(error):
-        return "the Docker daemon has said nothing for too long; is it overloaded, or what it waits for silent?"
-    if not isinstance(error, (exceptions.ConnectionError, ProtocolError, ConnectionError)):
-        return ""
-    inner: BaseException | None = error
-    seen: list[BaseException] = []
-    while inner is not None and inner not in seen:
-        seen.append(inner)
-        if isinstance(inner, OSError) and inner.strerror:
-            return f"the Docker daemon does not answer ({inner.strerror}); has it ended, or been restarted?"
-        inner = inner.__cause__ or inner.__context__
-    return f"the Docker daemon does not answer ({plain(error)}); has it ended, or been restarted?"
-
-
-def plain(error: object) -> str:
-    """Return the daemon's own words on one line: no SDK wrapping, no control characters, at most 500 characters."""
-    text = str(getattr(error, "explanation", None) or error)
-    return "".join(c if c.isprintable() else " " for c in text).strip()[:500]
-
-
-def _pointers(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[name] for name in _POINTERS if environ.get(name)}
-
-
-def _endpoint(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the SDK's arguments for the daemon that the docker client would talk to.
-
-    ``docker.from_env`` knows ``DOCKER_HOST`` only; the client also knows contexts.
-    """
-    from docker.context import ContextAPI
-    from docker.utils import kwargs_from_env
-
-    if "DOCKER_HOST" in environ:
-        return dict(kwargs_from_env(environment=dict(environ)))
-    name = environ.get("DOCKER_CONTEXT") or ContextAPI.get_current_context().name
-    if name == "default":
-        return {}
-    context = ContextAPI.get_context(name)
-    if context is None:
-        raise EngineUnavailable(
-            f"reading the docker context {name!r}", "there is none of that name", "List them with: docker context ls"
-        )
-    return {"base_url": context.Host, "tls": context.TLSConfig}
-
-
-def _address(arguments: Mapping[str, Any]) -> str:
-    from docker.constants import DEFAULT_UNIX_SOCKET
-
-    return str(arguments.get("base_url") or DEFAULT_UNIX_SOCKET).replace("http+unix://", "unix://")
-
-
-def _knock(arguments: Mapping[str, Any]) -> None:
-    """Connect to the daemon's socket once: where nobody listens, the SDK would leave its own socket open."""
-    scheme, _, path = _address(arguments).partition("://")
-    if scheme == "unix":
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
-            knocking.settimeout(10)
-            knocking.connect(path)
-
-
-def _client(arguments: Mapping[str, Any], timeout: float, api_version: str) -> APIClient:
-    from docker import APIClient
-    from requests.utils import get_environ_proxies
-
-    address = _address(arguments)
-    if not address.startswith("ssh://"):
-        client = APIClient(**arguments, version=api_version, timeout=int(timeout))
-        # Else REQUESTS_CA_BUNDLE takes the place of the daemon's own authority (psf/requests#3829).
-        client.proxies = get_environ_proxies(client.base_url)
-        client.trust_env = False
-        return client
-    from pytest_multiarch.engine.ssh import SshAdapter
-
-    # Made for a socket that nobody opens: what is mounted in its place is what it talks through.
-    client = APIClient("unix:///dev/null", version=api_version, timeout=int(timeout))
-    client.mount("http+docker://", SshAdapter(address, timeout=timeout))
-    return client
 
 
 def _unavailable(where: str, error: Exception) -> EngineUnavailable:
@@ -357,28 +204,6 @@ def _unavailable(where: str, error: Exception) -> EngineUnavailable:
         plain(error),
         "Start it (systemctl start docker, Docker Desktop, or on a Debian machine: python3 -m lab up), "
         "or point DOCKER_HOST at one that runs.",
-    )
-
-
-def _facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> DaemonFacts:
-    registries = info.get("RegistryConfig") or {}
-    hub = (registries.get("IndexConfigs") or {}).get("docker.io") or {}
-    mirrors = hub.get("Mirrors") or registries.get("Mirrors") or ()
-    insecure = [name for name, entry in (registries.get("IndexConfigs") or {}).items() if not entry.get("Secure", True)]
-    status = [tuple(pair) for pair in info.get("DriverStatus") or ()]
-    return DaemonFacts(
-        version=str(version.get("Version", "")),
-        api_version=str(version.get("ApiVersion", "")),
-        # What the daemon was built for. `info` has the kernel's word for the machine, such as armv7l, which is no architecture.
-        platform=Platform.from_fields(
-            str(version.get("Os") or info.get("OSType", "linux")),
-            str(version.get("Arch") or info.get("Architecture", "")),
-        ),
-        store="containerd" if ("driver-type", "io.containerd.snapshotter.v1") in status else "classic",
-        mirrors=tuple(str(mirror).rstrip("/") for mirror in mirrors),
-        insecure_registries=tuple(insecure),
-        kernel=str(info.get("KernelVersion", "")),
-        host=str(info.get("Name", "")),
     )
 
 

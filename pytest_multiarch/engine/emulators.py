@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_multiarch.engine.binfmt import KERNEL, read_descriptions, read_registrations
 from pytest_multiarch.engine.claims import claim_image
 from pytest_multiarch.engine.cleanup import remove
-from pytest_multiarch.engine.docker import translated
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.probe import probe_program
 from pytest_multiarch.errors import EmulatorsMissing, EngineError, InvalidPlatform
 from pytest_multiarch.platforms import Platform

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_multiarch.engine.belongings import Belongings
-from pytest_multiarch.engine.docker import describe_engine
+from pytest_multiarch.engine.facts import describe_engine
 from pytest_multiarch.engine.local_workshop import LocalWorkshop
 from pytest_multiarch.engine.progress import BuildListener
 from pytest_multiarch.engine.running import Running, as_read

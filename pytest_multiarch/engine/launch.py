@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.archive import put_file
-from pytest_multiarch.engine.docker import plain, translated
+from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.engine.identity import check_identity
 from pytest_multiarch.engine.keep_alive import choose_keep_alive
 from pytest_multiarch.engine.request import RunRequest

@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pytest_multiarch.engine.docker import plain, translated
+from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.engine.ledger import RUN_LABEL
 from pytest_multiarch.errors import EngineError, MultiArchError
 

@@ -15,7 +15,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.cleanup import close_book
-from pytest_multiarch.engine.docker import Engine, translated
+from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.kept import kept_books, prune
 from pytest_multiarch.engine.ledger import Ledger, Owned, abandoned_runs, boot_id
 from pytest_multiarch.errors import MultiArchError

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.engine.docker import plain, translated
+from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.errors import EngineError
 
 if TYPE_CHECKING:

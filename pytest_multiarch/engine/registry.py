@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.claims import claim_image
 from pytest_multiarch.engine.cleanup import remove
-from pytest_multiarch.engine.docker import translated
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.ledger import Owned
 from pytest_multiarch.engine.reaching import PORT_INSIDE, Lock, find_url
 from pytest_multiarch.errors import EngineError, UsageProblem

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_multiarch.engine.container import Container
-from pytest_multiarch.engine.docker import translated
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.identity import check_identity
 from pytest_multiarch.engine.launch import create
 from pytest_multiarch.engine.waiting import Healthy, as_conditions

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.binfmt import KERNEL, read_registrations
 from pytest_multiarch.engine.cleanup import remove
-from pytest_multiarch.engine.docker import translated
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.remedies import elsewhere, failed_trial, remedy
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import EngineError

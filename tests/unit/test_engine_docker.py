@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import APIError, ImageNotFound
 
-from pytest_multiarch.engine.docker import Engine, auth_config, plain, translated
+from pytest_multiarch.engine.docker import Engine, auth_config
+from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.errors import EngineError, EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
 from pytest_multiarch.platforms import Platform
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_multiarch.engine.docker import DaemonFacts
+    from pytest_multiarch.engine.facts import DaemonFacts
 
 ARM64 = Platform.parse("linux/arm64")
 DIGEST = "sha256:" + "1" * 64

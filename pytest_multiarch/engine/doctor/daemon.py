@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.engine.docker import translated
 from pytest_multiarch.engine.doctor.check import Check
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.image.wording import plain_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from pytest_multiarch.engine.docker import DaemonFacts, Engine
+    from pytest_multiarch.engine.docker import Engine
+    from pytest_multiarch.engine.facts import DaemonFacts
 
 _CLASSIC_HINT = (
     "The classic store keeps one platform of a tag, so a builder of the docker driver builds there only what it can also run; "

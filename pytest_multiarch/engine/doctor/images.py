@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.engine.docker import translated
 from pytest_multiarch.engine.doctor.check import Check
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.errors import EngineError
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_multiarch.engine.docker import describe_engine
 from pytest_multiarch.engine.doctor.client import check_buildx
 from pytest_multiarch.engine.doctor.daemon import check_docker, check_store, read_info
 from pytest_multiarch.engine.doctor.disk import check_daemon_space, check_temporary_space
@@ -21,6 +20,7 @@ from pytest_multiarch.engine.doctor.leftovers import check_leftovers
 from pytest_multiarch.engine.doctor.logins import check_credentials
 from pytest_multiarch.engine.doctor.mirrors import check_mirrors
 from pytest_multiarch.engine.doctor.platforms import check_platforms
+from pytest_multiarch.engine.facts import describe_engine
 from pytest_multiarch.engine.ledger import Ledger, boot_id
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import EngineError
