@@ -1,6 +1,6 @@
 """Whose an image is that several runs use: each that needs it writes it down, and the last one to end removes it.
 
-An image that was there before any run is nobody's, and stays.
+What lives on between runs ends when it is pruned. An image that was there before any run is nobody's, and stays.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.engine.ledger import FOLDER_PREFIX, Owned, open_abandoned
+from pytest_multiarch.engine.kept_books import kept_books
+from pytest_multiarch.engine.ledger import FOLDER_PREFIX, AbandonedRun, Owned, open_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_multiarch.engine.docker import Engine
-    from pytest_multiarch.engine.ledger import AbandonedRun, Ledger
+    from pytest_multiarch.engine.ledger import Ledger
 
 _PATIENCE = 20.0  # seconds; whoever has the turn asks a daemon once
 _LOOK = 0.05
@@ -34,7 +35,7 @@ def claim_image(engine: Engine, ledger: Ledger, reference: str) -> bool:
 
 
 def is_claimed_elsewhere(ledger: Ledger, owned: Owned) -> bool:
-    """Say whether another run that lives needs the image too, so that removing it is left to that one."""
+    """Say whether another run that lives, or what lives on, needs the image too, so that removing it is left to that one."""
     return any(run.is_alive for run in _claimants(ledger, owned))
 
 
@@ -45,7 +46,7 @@ def turn(ledger: Ledger) -> Iterator[None]:
     The lock is on the folder that the runs' folders lie in: a file of its own would have to be left behind. Somebody else may
     hold that one, so after a while it goes on without.
     """
-    handle = os.open(ledger.folder.parent, os.O_RDONLY)
+    handle = os.open(ledger.shelf, os.O_RDONLY)
     try:
         deadline = time.monotonic() + _PATIENCE
         while not _locked(handle) and time.monotonic() < deadline:
@@ -64,21 +65,23 @@ def _locked(handle: int) -> bool:
 
 
 def _claimants(ledger: Ledger, owned: Owned) -> list[AbandonedRun]:
-    """Return the other runs of this user on this machine that have the same image of the same daemon in their books."""
-    runs = {
-        folder: open_abandoned(folder, even_if_alive=True) for folder in ledger.folder.parent.glob(f"{FOLDER_PREFIX}*")
-    }
-    own = runs.pop(ledger.folder, None)
+    """Return the other books of this user on this machine that have the same image of the same daemon in them.
+
+    What lives on between runs has one, too, and needs its images for as long as it does.
+    """
+    books = {folder: open_abandoned(folder, even_if_alive=True) for folder in ledger.shelf.glob(f"{FOLDER_PREFIX}*")}
+    books.update((book.ledger.folder, AbandonedRun(book.ledger, dict(book.environ), True)) for book in kept_books())
+    own = books.pop(ledger.folder, None)
     if own is None:
         return []
     where = _daemon(owned, own.environ)
     return [
-        run
-        for run in runs.values()
-        if run is not None
+        book
+        for book in books.values()
+        if book is not None
         and any(
-            (entry.kind, entry.name, _daemon(entry, run.environ)) == ("image", owned.name, where)
-            for entry in run.ledger.entries()
+            (entry.kind, entry.name, _daemon(entry, book.environ)) == ("image", owned.name, where)
+            for entry in book.ledger.entries()
         )
     ]
 

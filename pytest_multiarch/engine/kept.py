@@ -11,40 +11,27 @@ import hashlib
 import json
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_multiarch.engine.builder import create_builder, revive_builder
 from pytest_multiarch.engine.cleanup import close_book, remove, sweep_abandoned
 from pytest_multiarch.engine.docker import Engine
-from pytest_multiarch.engine.ledger import RUN_LABEL, Ledger, Owned
+from pytest_multiarch.engine.kept_books import KeptLedger, kept_folders, read_kept, state_folder
+from pytest_multiarch.engine.ledger import Owned
 from pytest_multiarch.engine.registry import Registry, answers_again, start_registry
 from pytest_multiarch.errors import EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.options import EngineOptions, Node
 
 _IN_USE = "in-use.lock"
-
-
-class KeptLedger(Ledger):
-    """The book of what outlives a run: its names are made from the project's, not from a process's."""
-
-    @property
-    def prefix(self) -> str:
-        """Return what the names of containers and builder start with."""
-        return f"multiarch-kept-{self.run_id}"
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Return the labels that every container carries."""
-        return {RUN_LABEL: f"kept-{self.run_id}"}
 
 
 class Kept:
@@ -129,34 +116,14 @@ class Kept:
 def prune() -> list[str]:
     """Remove what dead runs have left and what lives on for any project of this user; return what is still there, a line each."""
     problems = sweep_abandoned()
-    for folder in _folders():
+    for folder in kept_folders():
         problems += _prune(folder)
     return problems
 
 
-def kept_books() -> Iterator[tuple[Ledger, str]]:
-    """Yield the books of what lives on for this user's projects, each with its project's folder."""
-    for folder in _folders():
-        with suppress(OSError, ValueError, KeyError, TypeError):  # `prune` says what is the matter with it
-            said = json.loads((folder / "owner.json").read_text(encoding="utf-8"))
-            yield KeptLedger(folder, folder.name), str(said["project"])
-
-
-def _folders() -> list[Path]:
-    folders = state_folder().iterdir() if state_folder().is_dir() else ()
-    return sorted(folder for folder in folders if folder.is_dir())
-
-
-def state_folder() -> Path:
-    """Return where this user's kept things are written down (XDG Base Directory Specification)."""
-    given = Path(os.environ.get("XDG_STATE_HOME") or "")
-    return (given if given.is_absolute() else Path.home() / ".local" / "state") / "pytest-multiarch"
-
-
 def _prune(folder: Path) -> list[str]:
     try:
-        said = json.loads((folder / "owner.json").read_text(encoding="utf-8"))
-        environ, project = dict(said["environ"]), str(said["project"])
+        book = read_kept(folder)
     except (OSError, ValueError, KeyError, TypeError):
         if not (folder / "ledger.jsonl").exists():  # killed before it had made anything
             shutil.rmtree(folder, ignore_errors=True)
@@ -165,14 +132,14 @@ def _prune(folder: Path) -> list[str]:
     try:
         in_use = _lock(folder / _IN_USE, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return [f"what is kept for {project} is in use by a run"]
+        return [f"what is kept for {book.project} is in use by a run"]
     with in_use:
         try:
-            engine = Engine.connect(environ)
+            engine = Engine.connect(book.environ)
         except EngineUnavailable as error:
-            return [f"{error.headline} (what is kept for {project} is there)"]
+            return [f"{error.headline} (what is kept for {book.project} is there)"]
         try:
-            return close_book(engine, KeptLedger(folder, folder.name))
+            return close_book(engine, book.ledger)
         finally:
             engine.close()
 

@@ -101,6 +101,11 @@ class Ledger:
         return f"{self.prefix}-{what}-{next(self._numbers)}"
 
     @property
+    def shelf(self) -> Path:
+        """Return the folder in which the books of runs lie."""
+        return self.folder.parent
+
+    @property
     def labels(self) -> dict[str, str]:
         """Return the labels that every container of this run carries."""
         return {RUN_LABEL: self.run_id}

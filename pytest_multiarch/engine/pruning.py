@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from pytest_multiarch.engine.cleanup import close_book
 from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.faults import translated
-from pytest_multiarch.engine.kept import kept_books, prune
+from pytest_multiarch.engine.kept import prune
+from pytest_multiarch.engine.kept_books import kept_books
 from pytest_multiarch.engine.ledger import Ledger, Owned, abandoned_runs, boot_id
 from pytest_multiarch.errors import MultiArchError
 
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _in_books() -> Iterator[str]:
     books = [(run.ledger, f"of the run {run.ledger.run_id}") for run in abandoned_runs()]
-    books += [(ledger, f"kept for {project}") for ledger, project in kept_books()]
+    books += [(book.ledger, f"kept for {book.project}") for book in kept_books()]
     for ledger, whose in books:
         for owned in ledger.entries():
             yield f"{owned.kind} {owned.name}{f' at {owned.daemon}' if owned.daemon else ''}, {whose}"

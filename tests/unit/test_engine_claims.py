@@ -14,6 +14,7 @@ import pytest
 from pytest_multiarch.engine.claims import claim_image, turn
 from pytest_multiarch.engine.cleanup import close_book
 from pytest_multiarch.engine.docker import Engine
+from pytest_multiarch.engine.kept_books import KeptLedger, state_folder
 from pytest_multiarch.engine.ledger import Ledger, Owned
 from pytest_multiarch.engine.orphans import end_clients
 from tests.unit.fake_engine_api import Answer, FakeEngineApi
@@ -29,6 +30,7 @@ IMAGE = Owned("image", "registry:2")
 def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker-config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture
@@ -54,6 +56,14 @@ def run(api: FakeEngineApi) -> Callable[..., Ledger]:
 
 def has_image(api: FakeEngineApi) -> None:
     api.on("GET", "/images/.*/json", Answer(200, json={"Id": "sha256:1"}))
+
+
+def keep(api: FakeEngineApi) -> KeptLedger:
+    """Return the book of what lives on for a project."""
+    folder = state_folder() / "0123456789ab"
+    folder.mkdir(parents=True)
+    (folder / "owner.json").write_text(json.dumps({"project": "/project", "environ": {"DOCKER_HOST": api.url}}))
+    return KeptLedger(folder, folder.name)
 
 
 def has_died(ledger: Ledger) -> None:
@@ -92,6 +102,45 @@ def test_an_image_of_another_run_goes_with_the_last_that_uses_it(
     assert not first.folder.exists()
     assert close_book(engine, second) == []
     assert api.deleted == ["/images/registry:2"]
+
+
+def test_an_image_of_a_run_is_needed_by_what_lives_on_too(
+    engine: Engine, api: FakeEngineApi, run: Callable[..., Ledger]
+) -> None:
+    first, kept = run(), keep(api)
+    claim_image(engine, first, "registry:2")
+    has_image(api)
+    assert claim_image(engine, kept, "registry:2")
+    assert close_book(engine, first) == []
+    assert api.deleted == []
+    assert close_book(engine, kept) == []
+    assert api.deleted == ["/images/registry:2"]
+
+
+def test_an_image_of_what_lives_on_goes_with_the_run_that_uses_it_where_it_is_pruned_before(
+    engine: Engine, api: FakeEngineApi, run: Callable[..., Ledger]
+) -> None:
+    kept, last = keep(api), run()
+    claim_image(engine, kept, "registry:2")
+    has_image(api)
+    claim_image(engine, last, "registry:2")
+    assert close_book(engine, kept) == []
+    assert api.deleted == []
+    assert close_book(engine, last) == []
+    assert api.deleted == ["/images/registry:2"]
+
+
+def test_a_user_without_a_home_keeps_nothing(
+    engine: Engine, run: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")  # as pathlib does
+
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    ledger = run()
+    assert not claim_image(engine, ledger, "registry:2")
+    assert ledger.entries() == (IMAGE,)
 
 
 def test_a_dead_run_keeps_no_image_from_being_removed(

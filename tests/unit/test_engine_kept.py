@@ -13,7 +13,8 @@ import pytest
 from pytest_multiarch.engine import kept as module
 from pytest_multiarch.engine.builder import Builder
 from pytest_multiarch.engine.docker import Engine
-from pytest_multiarch.engine.kept import Kept, prune, state_folder
+from pytest_multiarch.engine.kept import Kept, prune
+from pytest_multiarch.engine.kept_books import state_folder
 from pytest_multiarch.engine.options import EngineOptions
 from pytest_multiarch.engine.registry import Registry
 from pytest_multiarch.errors import EngineUnavailable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_multiarch.engine.kept import KeptLedger, state_folder
+from pytest_multiarch.engine.kept_books import KeptLedger, state_folder
 from pytest_multiarch.engine.ledger import Ledger, boot_id
 from pytest_multiarch.engine.pruning import main
 from tests.unit.fake_engine_api import Answer, FakeEngineApi
