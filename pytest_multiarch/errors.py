@@ -107,7 +107,19 @@ class LinkLoop(FileProblem):
 
 
 class EngineError(MultiArchError):
-    """Report that the Docker daemon refused or failed."""
+    """Report that the Docker daemon refused or failed, with the HTTP status of its answer (0: none, or it was no refusal)."""
+
+    def __init__(self, tried: str, found: str = "", hint: str = "", detail: str = "", *, status: int = 0) -> None:
+        super().__init__(tried, found, hint, detail)
+        self.status = status
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep ``status`` when pickled."""
+        return (_engine_error, (type(self), self.args, self.status))
+
+
+def _engine_error(kind: type[EngineError], args: tuple[str, ...], status: int) -> EngineError:
+    return kind(*args, status=status)
 
 
 class BuildError(MultiArchError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.claims import is_claimed_elsewhere, turn
 from pytest_multiarch.engine.docker import Engine
-from pytest_multiarch.engine.faults import plain, translated
+from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.ledger import abandoned_runs, open_abandoned
 from pytest_multiarch.engine.orphans import end_clients
 from pytest_multiarch.errors import EngineError, EngineUnavailable
@@ -84,8 +84,6 @@ def _remove_one(engine: Engine, ledger: Ledger, owned: Owned) -> str:
 
 def _objection(engine: Engine, owned: Owned) -> str:
     """Remove something, and return why it could not be removed; empty where it is gone, or somebody else's by now."""
-    from docker.errors import APIError
-
     try:
         with translated(f"removing the {owned.kind} {owned.name}"):
             if owned.kind == "container":
@@ -95,13 +93,11 @@ def _objection(engine: Engine, owned: Owned) -> str:
             else:
                 engine.api.remove_image(owned.name)
     except EngineError as error:
-        cause = error.__cause__
-        status = cause.status_code if isinstance(cause, APIError) else 0
-        if status == 404:
+        if error.status == 404:
             return ""
-        if status == 409 and owned.kind == "image":
+        if error.status == 409 and owned.kind == "image":
             return ""  # somebody else's container uses it by now: it is theirs to remove
-        if status == 409 and "in progress" in plain(cause):
+        if error.status == 409 and "in progress" in error.found:
             return ""  # the daemon is already at it
         return error.headline
     return ""

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def translated(tried: str, hint: str = "") -> Iterator[None]:
-    """Turn what the SDK and its HTTP libraries raise into `EngineError`, with the original as its cause."""
-    from docker.errors import DockerException, StreamParseError
+    """Turn what the SDK and its HTTP libraries raise into `EngineError`.
+
+    The original is not its cause: a report shows the texts of causes as they are, and a daemon quotes URLs with what is secret in
+    them.
+    """
+    from docker.errors import APIError, DockerException, StreamParseError
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError
 
@@ -22,7 +26,8 @@ def translated(tried: str, hint: str = "") -> Iterator[None]:
         yield
     # The last two come out of a stream that breaks off: the SDK reads those past `requests`.
     except (DockerException, RequestException, OSError, HTTPError, StreamParseError) as error:
-        raise EngineError(tried, _silence(error) or plain(error), hint) from error
+        status = error.status_code if isinstance(error, APIError) else None
+        raise EngineError(tried, _silence(error) or plain(error), hint, status=status or 0) from None
 
 
 def _silence(error: Exception) -> str:

@@ -134,7 +134,7 @@ def _creating(tried: str) -> Iterator[None]:
         try:
             yield
         except ImageNotFound as error:
-            raise ImageGone(tried, plain(error), "Does something else remove images here?") from error
+            raise ImageGone(tried, plain(error), "Does something else remove images here?") from None
 
 
 def _exit_code(engine: Engine, name: str, deadline: float, tried: str) -> int:
@@ -144,10 +144,10 @@ def _exit_code(engine: Engine, name: str, deadline: float, tried: str) -> int:
     left = max(deadline - time.monotonic(), 0.0)
     try:
         return int(engine.api.wait(name, timeout=int(left + _GRACE))["StatusCode"])
-    except (ReadTimeout, ConnectionError) as error:
+    except (ReadTimeout, ConnectionError):
         if time.monotonic() < deadline:
             raise
-        raise CommandTimeout(tried, "it closed its outputs, and did not end within its limit") from error
+        raise CommandTimeout(tried, "it closed its outputs, and did not end within its limit") from None
 
 
 def _remove(engine: Engine, name: str) -> None:

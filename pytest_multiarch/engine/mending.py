@@ -54,7 +54,7 @@ def pull(
             return
         may_pass = _PASSES.search(fault.found) is not None
         if pause is None or not (_revive(engine, host) or may_pass):
-            raise explained(fault, engine, host) from fault.__cause__
+            raise explained(fault, engine, host)
         sleep(pause)
 
 

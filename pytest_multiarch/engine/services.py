@@ -129,7 +129,7 @@ class Service(Container):
             self._check_running()
             raise CommandTimeout(
                 self._tried, str(error), f"({condition!r}) Its log ends with:", self.logs(LOG_LINES)
-            ) from error
+            ) from None
 
     def _check_running(self, condition: object = None) -> None:
         """Raise EngineError where it has ended, or where it has no such thing as what is waited for."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import pickle
 import socket
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -357,7 +359,30 @@ def test_whatever_the_sdk_raises_becomes_ours(error: Exception) -> None:
     with pytest.raises(EngineError) as caught, translated("doing something", "Try again."):
         raise error
     assert (caught.value.tried, caught.value.found, caught.value.hint) == ("doing something", "x", "Try again.")
-    assert caught.value.__cause__ is error
+
+
+def test_the_status_of_an_answer_crosses_from_one_process_to_another() -> None:
+    error = pickle.loads(pickle.dumps(EngineError("pulling", "no", "Try.", "log", status=404)))  # noqa: S301
+    assert (error.args, error.status) == (("pulling", "no", "Try.", "log"), 404)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Get https://me:hunter22@registry.example/v2/: denied",
+        "https://registry.example/v2/token?service=x&access_token=hunter22",
+        'unexpected {"auth":"hunter22"} \x1b[2J',
+    ],
+)
+def test_no_secret_in_the_daemons_words_reaches_a_report(engine: Engine, api: FakeEngineApi, text: str) -> None:
+    api.on("POST", "/images/create", Answer(500, json={"message": text}))
+    with pytest.raises(EngineError) as caught:
+        engine.pull("registry.example/app:1")
+    assert caught.value.status == 500
+    report = "".join(traceback.format_exception(caught.value)) + str(caught.getrepr(style="short"))
+    assert "pulling registry.example/app:1" in report
+    assert "hunter22" not in report
+    assert "\x1b" not in report
 
 
 def test_what_is_not_the_daemons_passes() -> None:
