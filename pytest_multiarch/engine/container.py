@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from pytest_multiarch.engine.archive import put_file, read_file
 from pytest_multiarch.engine.crashes import Judge
 from pytest_multiarch.engine.faults import translated
 from pytest_multiarch.engine.request import argument_list, check_terminal, input_bytes
+from pytest_multiarch.engine.revival import never
 from pytest_multiarch.engine.streams import Exchange, check_takes_input, connected
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import CommandTimeout, FileProblem
@@ -30,7 +32,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 
 
 class Container:
-    """A running container of one platform; commands run in it with `exec`."""
+    """A running container of one platform; commands run in it with `exec`.
+
+    Where it does not run any more, ``revive`` may start it, and says whether it has.
+    """
 
     def __init__(
         self,
@@ -40,8 +45,10 @@ class Container:
         limit: float,
         on_result: Callable[[CommandResult], None],
         judge: Judge | None = None,
+        revive: Callable[[], bool] = never,
     ) -> None:
         self._engine = engine
+        self._revive = revive
         self._limit = limit
         self._on_result = on_result
         self._judge = judge or Judge(Support(platform, "native"))
@@ -120,15 +127,14 @@ class Container:
         api = self._engine.api
         started = time.monotonic()
         with translated(tried, "Is the container still up? docker logs shows what it said."):
-            identity = api.exec_create(
-                self.name,
+            identity = self._create_exec(
                 list(argv),
                 environment=dict(env),
                 user=user or "",
                 workdir=workdir,
                 stdin=stdin is not None,
                 tty=tty,
-            )["Id"]
+            )
             exchange = Exchange(limit, stdin, tty=tty)
             with connected(api.exec_start(identity, tty=tty, socket=True)) as socket:
                 if stdin is not None:
@@ -138,6 +144,18 @@ class Container:
             exit_code = self._exit_code(identity, tried, started + limit)
         seconds = time.monotonic() - started
         return CommandResult(argv, exit_code, exchange.out, exchange.err, seconds, self.platform)
+
+    def _create_exec(self, argv: list[str], **options: Any) -> str:
+        """Have the daemon know a command, which it does not start yet, and return its id."""
+        from docker.errors import APIError
+
+        api = self._engine.api
+        try:
+            return str(api.exec_create(self.name, argv, **options)["Id"])
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT or not self._revive():  # it does not run, or is paused
+                raise
+        return str(api.exec_create(self.name, argv, **options)["Id"])
 
     def _exit_code(self, identity: str, tried: str, deadline: float) -> int:
         """Return how a command ended whose outputs have: it may have closed them before."""

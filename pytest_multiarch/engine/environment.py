@@ -250,4 +250,5 @@ class Environment:
             find=find,
             judge=self.supports.judge,
             services=self._services,
+            note=self._listener.note,
         )

@@ -14,6 +14,7 @@ from pytest_multiarch.engine.crashes import Judge, with_init
 from pytest_multiarch.engine.launch import ImageGone, Subject, keep_up, run_once
 from pytest_multiarch.engine.ledger import Owned
 from pytest_multiarch.engine.request import RunRequest
+from pytest_multiarch.engine.revival import Revival, never
 from pytest_multiarch.engine.services import ServiceBook, start_service
 from pytest_multiarch.engine.support import Support
 
@@ -48,7 +49,8 @@ class Running:
     """Run images of one kind of origin: ``fetch`` brings one to the daemon of its platform, and may be asked again.
 
     ``find`` says where the daemon gets an image that it cannot get from where it was read, and may bring it there.
-    ``judge`` gives what judges a platform's commands, and raises `PlatformUnavailable` where it does not run.
+    ``judge`` gives what judges a platform's commands, and raises `PlatformUnavailable` where it does not run. ``note`` hears
+    what the user should know of.
 
     A platform is addressed by its manifest's digest, never by the tag: on the classic image store a tag holds one platform
     and pulling another moves it (moby/moby#40520). Implements `pytest_multiarch.image.roles.Runner`.
@@ -65,6 +67,7 @@ class Running:
         find: Callable[[PlatformImage], Reference] = as_read,
         judge: Callable[[Platform], Judge] = as_native,
         services: ServiceBook | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._judge = judge
         self._engine_for = engine_for
@@ -74,6 +77,7 @@ class Running:
         self._limit = limit
         self._on_result = on_result
         self._services = services if services is not None else ServiceBook()
+        self._note = note
         self._lock = threading.RLock()
         self._fetched: dict[str, str] = {}
         self._warm: dict[str, Container] = {}
@@ -189,7 +193,7 @@ class Running:
             own = self._starting[image.digest]
         with own:  # one image's, so that a slow platform does not hold up the others
             if image.digest not in self._warm:
-                self._warm[image.digest] = self._keep_up(image, self._ledger.new_name("warm"))
+                self._warm[image.digest] = self._keep_up(image, self._ledger.new_name("warm"), is_shared=True)
             return self._warm[image.digest]
 
     @contextmanager
@@ -210,10 +214,14 @@ class Running:
         finally:
             self._remove(image, name)
 
-    def _keep_up(self, image: PlatformImage, name: str, request: RunRequest | None = None) -> Container:
-        judge = self._judge(image.platform)
+    def _keep_up(
+        self, image: PlatformImage, name: str, request: RunRequest | None = None, *, is_shared: bool = False
+    ) -> Container:
+        judge, engine = self._judge(image.platform), self._engine_for(image.platform)
+        # One test's own container fails that test only, which may have counted on more than the files in it.
+        revive = Revival(engine, name, image.platform, self._note) if is_shared else never
         self._with(image, lambda subject: keep_up(subject, name, request))
-        return Container(self._engine_for(image.platform), name, image.platform, self._limit, self._on_result, judge)
+        return Container(engine, name, image.platform, self._limit, self._on_result, judge, revive)
 
     def _remove(self, image: PlatformImage, name: str) -> None:
         # What cannot be removed now stays in the book, and is tried again at the run's end.

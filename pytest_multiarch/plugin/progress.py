@@ -74,9 +74,11 @@ class Progress:
                 self._pending.append(_ended(platform, seconds, failed))
 
     def note(self, text: str) -> None:
-        """Hear a line that the user should see once."""
+        """Hear a line that the user should see once: at once from the main thread, else when that waits."""
         with self._lock:
             self._pending.append(shown(f"multiarch: {text}"))
+        if self._reporter is not None and threading.current_thread() is threading.main_thread():
+            self._show(last=True)
 
     def wait(self, future: futures.Future[T], what: str = "") -> T:
         """Return the future's result; until it is there, show what the builds do, and after a moment ``what`` is awaited."""

@@ -1,8 +1,9 @@
-"""The daemon is restarted under a run: what was in its hands fails by name, what comes later goes on, nothing is left."""
+"""The daemon is restarted under a run: what was in its hands fails by name, the rest goes on and says so, nothing is left."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import daemons, paths
+from pytest_multiarch.engine.revival import REVIVED
+from tests.cleanup.runs import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +41,23 @@ def test_other(multiarch_platforms):
     assert multiarch_platforms
 """
 
+WORKS = """
+import time
+from pathlib import Path
+
+def test_works(platform_container):
+    platform_container.put("/kept", "as it was")
+    try:
+        platform_container.exec(["sleep", "SECONDS"])
+    finally:
+        while not Path("restarted").exists():
+            time.sleep(0.05)
+
+def test_finds_its_files(platform_container):
+    assert platform_container.exec(["cat", "/kept"]).stdout == "as it was"
+"""
+GOOD = "FROM debian:bookworm-slim\nRUN echo built > /built\n"
+
 
 def lab(call: str) -> None:
     """Do something with the daemon from a process of its own: it must not be a child of this one, which never waits for it."""
@@ -63,19 +83,39 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[daemons.Daemon]:
 
 
 @pytest.mark.usefixtures("daemon")
-def test_a_daemon_that_restarts_costs_the_test_that_it_was_working_for(
-    daemon: daemons.Daemon, project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
+@pytest.mark.parametrize("way", [(), ("-n", "1")], ids=["alone", "worker"])
+def test_a_daemon_that_restarts_between_two_commands_costs_no_test(
+    way: tuple[str, ...], project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
 ) -> None:
     nothing_is_left = request.getfixturevalue("nothing_is_left")
-    (project / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN echo built > /built\n", encoding="utf-8")
+    (project / "Dockerfile").write_text(GOOD, encoding="utf-8")
     (project / "test_it.py").write_text(TESTS, encoding="utf-8")
-    run = start()
+    run = start(*way)
     run.reach((project / "ready").exists)
     lab("restart")
     (project / "restarted").touch()
+    assert run.end() == pytest.ExitCode.OK, run.output
+    assert "4 passed" in run.output
+    assert run.output.count(REVIVED) == 1
+    nothing_is_left()
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_daemon_that_restarts_costs_the_test_whose_command_it_was_running(
+    project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
+) -> None:
+    nothing_is_left = request.getfixturevalue("nothing_is_left")
+    seconds = str(10**6 + secrets.randbelow(10**6))
+    (project / "Dockerfile").write_text(GOOD, encoding="utf-8")
+    (project / "test_it.py").write_text(WORKS.replace("SECONDS", seconds) + TESTS, encoding="utf-8")
+    run = start()
+    run.reach(command("sleep", seconds))
+    lab("restart")
+    (project / "restarted").touch()
     assert run.end() == pytest.ExitCode.TESTS_FAILED
-    assert "1 failed, 3 passed" in run.output
-    assert "is not running" in run.output
+    assert "1 failed, 5 passed" in run.output
+    assert "FAILED test_it.py::test_works" in run.output
+    assert run.output.count(REVIVED) == 1
     nothing_is_left()
 
 
@@ -83,7 +123,7 @@ def test_a_daemon_that_does_not_come_back_ends_the_run_and_what_it_kept_goes_at_
     daemon: daemons.Daemon, project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
 ) -> None:
     nothing_is_left = request.getfixturevalue("nothing_is_left")
-    (project / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN echo built > /built\n", encoding="utf-8")
+    (project / "Dockerfile").write_text(GOOD, encoding="utf-8")
     (project / "test_it.py").write_text(TESTS, encoding="utf-8")
     run = start()
     run.reach((project / "ready").exists)

@@ -114,6 +114,16 @@ def test_an_image_without_a_shell_has_a_warm_container(bare: ImageSource) -> Non
     assert container.exec(["/hello"]).stdout == "hello\n"
 
 
+def test_a_warm_container_that_is_killed_does_not_come_up_again_unnoticed(bare: ImageSource) -> None:
+    container = bare.running.warm_container(bare.platform(AMD64))
+    docker("kill", container.name)
+    for _ in range(2):
+        with pytest.raises(EngineError, match="is not running"):
+            container.exec(["/hello"])
+    docker("start", container.name)
+    assert container.exec(["/hello"]).stdout == "hello\n"
+
+
 def test_an_image_whose_own_program_is_missing_says_so(bare: ImageSource) -> None:
     image = bare.platform(AMD64)
     with pytest.raises(EngineError, match="/missing"):

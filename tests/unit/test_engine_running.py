@@ -210,6 +210,23 @@ def test_a_pull_that_fails_runs_nothing(running: Running, daemon: Daemon) -> Non
     assert daemon.asked("POST", "/containers/create") == []
 
 
+def test_after_a_restart_of_the_daemon_the_shared_container_comes_up_again_and_no_tests_own(
+    running: Running, daemon: Daemon
+) -> None:
+    daemon.on("GET", "/networks/bridge", Answer(json={"Id": "before"}))
+    warm = running.warm_container(image(ARM64))
+    with running.fresh_container(image(ARM64)) as fresh:
+        daemon.on("GET", "/networks/bridge", Answer(json={"Id": "after"}))
+        daemon.on("GET", "/containers/[^/]+/json", Answer(json={"State": {"Running": False, "ExitCode": 137}}))
+        daemon.on("POST", "/containers/[^/]+/exec", Answer(409, json={"message": "it is not running"}))
+        before = len(daemon.asked("POST", "/containers/[^/]+/start"))
+        for container in (warm, fresh):
+            with pytest.raises(EngineError, match="is not running"):
+                container.exec(["x"])
+        started = daemon.asked("POST", "/containers/[^/]+/start")[before:]
+        assert [one.path for one in started] == [f"/containers/{warm.name}/start"]
+
+
 def test_there_is_one_warm_container_per_platform_however_many_ask(running: Running, daemon: Daemon) -> None:
     barrier = threading.Barrier(6)
 
