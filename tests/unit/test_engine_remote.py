@@ -125,4 +125,4 @@ def test_a_workshop_is_asked_as_if_it_were_here(serve: Callable[..., Line], tmp_
     assert (remote.registry(), remote.registry().credentials.secret) == (registry, "p")
     assert remote.build(spec, [AMD64]) == "app:latest"
     assert remote.built("app:latest", AMD64) == built
-    assert asked == [(spec, (AMD64,)), ("app:latest", AMD64)]
+    assert asked == [(spec, (AMD64,), None), ("app:latest", AMD64)]
