@@ -5,6 +5,7 @@ The fixtures are in `fixtures`; everything heavier is imported inside the hooks 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from pytest_multiarch.plugin.state import State
+
 __all__ = [
     "_multiarch_audit_run",
     "_multiarch_default_build",
@@ -46,6 +49,15 @@ __all__ = [
     "platform_image",
     "target_platform",
 ]
+
+
+def _state_so_far(config: pytest.Config) -> State | None:
+    """Return the run's state, None where nothing has used it: then its module is not loaded either."""
+    if "pytest_multiarch.plugin.state" not in sys.modules:
+        return None
+    from pytest_multiarch.plugin.state import State
+
+    return State.of_any(config)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,20 +77,21 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what the user has set before anything is collected."""
     from pytest_multiarch.plugin.order import Order
-    from pytest_multiarch.plugin.state import State
     from pytest_multiarch.settings import is_audit_wanted, is_configured
 
     config.addinivalue_line(
         "markers", "platforms(platform, ...): keep a test to these of the run's platforms, such as 'linux/arm64'"
     )
-    state = State.install(config)
     config.pluginmanager.register(Order(), "multiarch-order")
     if is_configured(config):
-        state.check_settings()
+        from pytest_multiarch.plugin.state import State
+
+        State.of(config).check_settings()
     if is_audit_wanted(config):
         from pytest_multiarch.plugin.audit_items import AuditPlugin
+        from pytest_multiarch.plugin.state import State
 
-        state.check_audit()
+        State.of(config).check_audit()
         config.pluginmanager.register(AuditPlugin(), "multiarch-audit")
 
 
@@ -92,9 +105,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove all that was started, where the session's end did not get to it."""
-    from pytest_multiarch.plugin.state import State
-
-    state = State.of_any(config)
+    state = _state_so_far(config)
     if state is not None:
         state.close()
 
@@ -102,9 +113,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remove all that was started, before the summary is printed."""
-    from pytest_multiarch.plugin.state import State
-
-    state = State.of_any(session.config)
+    state = _state_so_far(session.config)
     if state is not None and state.supports:
         from pytest_multiarch.plugin.support import tell_controller
 
@@ -124,11 +133,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Name the platforms that the user asked for."""
-    from pytest_multiarch.plugin.state import State
     from pytest_multiarch.settings import is_configured
 
     if not is_configured(config):
         return []
+    from pytest_multiarch.plugin.state import State
+
     return [f"multiarch: {State.of(config).settings.describe()}"]
 
 
@@ -306,9 +316,7 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how each platform ran, and which failures are an emulator's."""
-    from pytest_multiarch.plugin.state import State
-
-    state = State.of_any(config)
+    state = _state_so_far(config)
     if state is not None and (state.supports or state.workers_supports):
         from pytest_multiarch.plugin.support import summarize
 

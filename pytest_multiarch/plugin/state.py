@@ -48,19 +48,16 @@ class State:
         self._supports: tuple[Support, ...] = ()
 
     @classmethod
-    def install(cls, config: pytest.Config) -> State:
-        """Make the state of this run."""
-        state = config.stash[_KEY] = cls(config)
+    def of(cls, config: pytest.Config) -> State:
+        """Return the state of this run, made at the first use."""
+        state = config.stash.get(_KEY, None)
+        if state is None:
+            state = config.stash[_KEY] = cls(config)
         return state
 
     @classmethod
-    def of(cls, config: pytest.Config) -> State:
-        """Return the state of this run."""
-        return config.stash[_KEY]
-
-    @classmethod
     def of_any(cls, config: pytest.Config) -> State | None:
-        """Return the state of this run, None where another plugin ended the run before there was one."""
+        """Return the state of this run, None where nothing has used it."""
         return config.stash.get(_KEY, None)
 
     @property
