@@ -11,10 +11,9 @@ from pytest_multiarch.oci import OCI_INDEX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
-    from pytest_multiarch.image.roles import Runner
+    from pytest_multiarch.image.roles import Layers, Runner
     from pytest_multiarch.platforms import Platform
 
 
@@ -23,7 +22,7 @@ def assemble(
     reference: Reference,
     pushed: Sequence[tuple[Platform, str]],
     runner: Runner | None,
-    layers: LayerStore | None = None,
+    layers: Layers | None = None,
 ) -> MultiArchImage:
     """Store an index of platforms and their digests under the reference's tag, and return it as read back.
 

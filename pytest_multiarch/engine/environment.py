@@ -157,17 +157,20 @@ class Environment:
     ) -> None:
         """Start building ``first``; once they are there, let ``warm`` have their containers, and ``run`` be pulled.
 
-        Waits for nothing. ``what`` is what `build` takes, or what `published` does. In a process that does not own the run
-        only builds and their pulls are seen to: which tests it will be given, nobody knows. Raises what these raise.
+        What files are read of one of ``first``, is read of all. Waits for nothing. ``what`` is what `build` takes, or what
+        `published` does. Raises what these raise.
         """
+        source = self.published(what) if isinstance(what, str) else self.build(what, platforms, first)
+        source.expect(first, self._pool.submit)
         wanted = tuple(dict.fromkeys([*warm, *run]))
         if self._own is None:
             if not isinstance(what, str):
                 self._workshop.bring(self._workshop.build(what, tuple(platforms), tuple(first)), wanted)
+            # One after the other: several processes do so at once, and their first tests wait for the first platform.
+            self._pool.submit(self._prepare, source, warm, warm=True)
             return
-        source = self.published(what) if isinstance(what, str) else self.build(what, platforms, first)
         for platform in wanted:
-            self._pool.submit(self._prepare, source, platform, platform in warm)
+            self._pool.submit(self._prepare, source, [platform], warm=platform in warm)
 
     def published(self, text: str) -> ImageSource:
         """Return an image that is there already: in a registry, read with the user's credentials, or in an OCI layout.
@@ -211,13 +214,14 @@ class Environment:
         """Call what may take long; in the process that has the terminal, its progress is shown meanwhile."""
         return self._listener.wait(self._pool.submit(call)) if self._own is not None else call()
 
-    def _prepare(self, source: ImageSource, platform: Platform, warm: bool) -> None:
-        with suppress(MultiArchError):  # the test that needs it comes to the same, and tells it
-            image = source.platform(platform)
-            if warm:
-                source.running.warm_container(image)
-            else:
-                source.running.bring(image)
+    def _prepare(self, source: ImageSource, platforms: Sequence[Platform], *, warm: bool) -> None:
+        for platform in platforms:
+            with suppress(MultiArchError):  # the test that needs it comes to the same, and tells it
+                image = source.platform(platform)
+                if warm:
+                    source.running.warm_container(image)
+                else:
+                    source.running.bring(image)
 
     def _home(self, name: str) -> tuple[RegistryClient, Reference]:
         registry = self._workshop.registry()

@@ -69,6 +69,7 @@ class Readers:
             for client in self._clients:
                 if isinstance(client, RegistryClient):
                     client.stop()
+            self.layers.stop()
 
     def close(self) -> None:
         """Close the clients, and remove the layers."""

@@ -121,5 +121,9 @@ def _capabilities(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def input_bytes(stdin: str | bytes | None) -> bytes | None:
-    """Return what a command reads as bytes; text is UTF-8."""
-    return stdin.encode() if isinstance(stdin, str) else stdin
+    """Return what a command reads as bytes, None where that is nothing; text is UTF-8.
+
+    Without input it reads an end at once, as with an empty one. But an input that ends before its command has begun may stay
+    open for ever: seen once with `exec`.
+    """
+    return (stdin.encode() if isinstance(stdin, str) else stdin) or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
+from pytest_multiarch.engine.reading_ahead import ReadingAhead
 from pytest_multiarch.errors import MultiArchError
 from pytest_multiarch.image.index import MultiArchImage
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.platform_image import PlatformImage
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.registry import RegistryClient
-    from pytest_multiarch.image.roles import Runner
+    from pytest_multiarch.image.roles import Layers, Runner
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.results import CommandResult
@@ -38,11 +39,15 @@ class ImageSource(Protocol):
     def image(self) -> MultiArchImage:
         """Return the image under one tag, once all its platforms are there."""
 
+    def expect(self, platforms: Sequence[Platform], submit: Callable[[Callable[[], None]], object]) -> None:
+        """Hear which platforms tests are for; ``submit`` calls a function in the background."""
+
 
 class _Runs:
     """Run an image's platforms with what is made at the first run: reading alone never needs a daemon."""
 
-    def __init__(self, make_running: Callable[[], Running]) -> None:
+    def __init__(self, make_running: Callable[[], Running], layers: LayerStore | None) -> None:
+        self._layers = ReadingAhead(layers) if layers is not None else None
         self._make_running = make_running
         self._running: Running | None = None
         self._lock = threading.RLock()
@@ -55,6 +60,15 @@ class _Runs:
             if self._running is None:
                 self._running = self._make_running()
             return self._running
+
+    def expect(self, platforms: Sequence[Platform], submit: Callable[[Callable[[], None]], object]) -> None:
+        """Let the files of these platforms be read in the background, once a test has read those of one."""
+        if self._layers is not None:
+            self._layers.expect(platforms, self.platform, submit)
+
+    def platform(self, platform: Platform) -> PlatformImage:
+        """Return one platform's image."""
+        raise NotImplementedError
 
 
 class _Late:
@@ -90,10 +104,9 @@ class PublishedImage(_Runs):
         make_running: Callable[[], Running],
         layers: LayerStore | None = None,
     ) -> None:
-        super().__init__(make_running)
+        super().__init__(make_running, layers)
         self._client = client
         self._reference = reference
-        self._layers = layers
         self._image: MultiArchImage | None = None
         self._failure: MultiArchError | None = None
 
@@ -130,11 +143,10 @@ class BuiltImage(_Runs):
         make_running: Callable[[], Running],
         layers: LayerStore | None = None,
     ) -> None:
-        super().__init__(make_running)
+        super().__init__(make_running, layers)
         self._home = home
         self._built = built
         self._index = index
-        self._layers = layers
         self._platforms: dict[Platform, PlatformImage] = {}
         self._image: MultiArchImage | None = None
 
@@ -164,7 +176,7 @@ def platform_pushed(
     pushed: Reference,
     platform: Platform,
     runner: Runner | None = None,
-    layers: LayerStore | None = None,
+    layers: Layers | None = None,
 ) -> PlatformImage:
     """Return the image of a platform from what its build has pushed: one image, and its attestation.
 

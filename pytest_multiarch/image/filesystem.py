@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_multiarch.image.entries import Who
-    from pytest_multiarch.image.layers import Layer, LayerStore
+    from pytest_multiarch.image.layers import Layer
     from pytest_multiarch.image.members import Member
     from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.image.roles import Layers
     from pytest_multiarch.image.tree import Found
     from pytest_multiarch.oci import Descriptor
 
@@ -218,7 +219,7 @@ class ImageFiles:
         )
 
 
-def open_files(image: PlatformImage, store: LayerStore) -> ImageFiles:
+def open_files(image: PlatformImage, store: Layers) -> ImageFiles:
     """Return the files of an image; its layers are fetched unless the store has them.
 
     Raises DocumentError: manifest and config do not name the same number of layers.

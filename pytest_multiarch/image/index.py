@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_multiarch.image.attestations import Attestation
-    from pytest_multiarch.image.layers import LayerStore
-    from pytest_multiarch.image.roles import Auditor, Runner
+    from pytest_multiarch.image.roles import Auditor, Layers, Runner
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import FrozenMap, RawDocument
     from pytest_multiarch.platforms import Platform
@@ -45,7 +44,7 @@ class MultiArchImage:
         reference: Reference,
         document: RawDocument,
         runner: Runner | None = None,
-        layers: LayerStore | None = None,
+        layers: Layers | None = None,
     ) -> None:
         self.client = client
         self.reference = reference
@@ -64,7 +63,7 @@ class MultiArchImage:
         client: ImageReader,
         reference: Reference | str,
         runner: Runner | None = None,
-        layers: LayerStore | None = None,
+        layers: Layers | None = None,
     ) -> MultiArchImage:
         """Read what is under a reference.
 

@@ -134,9 +134,13 @@ class LayerStore:
     ) -> None:
         self.close()
 
+    def stop(self) -> None:
+        """Stop whoever is fetching one; what is here can still be read."""
+        self._stopped = True
+
     def close(self) -> None:
         """Remove the layers; reading their content is then an error. Whoever is fetching one is stopped."""
-        self._stopped = True
+        self.stop()
         self._shelf.close()
 
     @property

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.waiting import WaitFor
     from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom
     from pytest_multiarch.image.filesystem import ImageFiles
-    from pytest_multiarch.image.layers import LayerStore
     from pytest_multiarch.image.reference import Reference
-    from pytest_multiarch.image.roles import Auditor, Runner
+    from pytest_multiarch.image.roles import Auditor, Layers, Runner
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.oci import Descriptor
     from pytest_multiarch.platforms import Platform
@@ -50,7 +49,7 @@ class PlatformImage:
         descriptor: Descriptor,
         platform: Platform,
         runner: Runner | None = None,
-        layers: LayerStore | None = None,
+        layers: Layers | None = None,
         attested: Sequence[Descriptor] = (),
     ) -> None:
         self.client = client

@@ -1,4 +1,4 @@
-"""What an image has others do: a ``Runner`` runs it, an ``Auditor`` judges it. Whoever can do it hands itself in."""
+"""What an image has others do: ``Layers`` are kept, a ``Runner`` runs it, an ``Auditor`` judges it. Whoever can hands itself in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.mounts import Mounts
     from pytest_multiarch.engine.services import Service
     from pytest_multiarch.engine.waiting import WaitFor
+    from pytest_multiarch.image.layers import Layer
     from pytest_multiarch.image.platform_image import PlatformImage
+    from pytest_multiarch.image.reference import Reference
+    from pytest_multiarch.image.source import ImageReader
+    from pytest_multiarch.oci import Descriptor
     from pytest_multiarch.results import CommandResult
+
+
+class Layers(Protocol):
+    """Keep layers that have been fetched."""
+
+    def all(self, reader: ImageReader, repository: Reference, descriptors: Sequence[Descriptor]) -> list[Layer]:
+        """Return layers in their order, as `pytest_multiarch.image.layers.LayerStore.all` does."""
+        ...
 
 
 class Runner(Protocol):

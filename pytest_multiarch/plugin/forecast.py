@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,11 +36,15 @@ class Forecast:
     run: tuple[Platform, ...]
 
 
-def forecast(items: Sequence[pytest.Item]) -> Forecast:
-    """Return what these tests will ask for, in the order in which they will."""
+def forecast(items: Sequence[pytest.Item], share: int | None = 1) -> Forecast:
+    """Return what these tests will ask for, in the order in which they will.
+
+    ``share`` is for a process that gets only some of them: of how many it is to expect one, None where nobody knows. What it
+    may not get counts among ``run``: the image is there for whoever does.
+    """
     image = whole = more = False
     used: dict[Platform, None] = {}
-    warm: dict[Platform, None] = {}
+    warm: Counter[Platform] = Counter()
     run: dict[Platform, None] = {}
     for item in items:
         names = getattr(item, "fixturenames", ())
@@ -56,10 +61,12 @@ def forecast(items: Sequence[pytest.Item]) -> Forecast:
         if platform is not None:
             used[platform] = None
             if "platform_container" in names or getattr(getattr(item, "function", None), "wants", None) == WARM:
-                warm[platform] = None
+                warm[platform] += 1
             if "fresh_container" in names or "_multiarch_runs" in names:
                 run[platform] = None
-    return Forecast(image, whole, more, tuple(used), tuple(warm), tuple(run))
+    sure = tuple(platform for platform, count in warm.items() if share is not None and count >= share)
+    unsure = [platform for platform in warm if platform not in sure]
+    return Forecast(image, whole, more, tuple(used), sure, tuple(dict.fromkeys([*unsure, *run])))
 
 
 def _platform_of(item: pytest.Item) -> Platform | None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _INPUT = "multiarch"
+#: Ways of pytest-xdist's to give tests to workers in which each gets some of all; in the others, neighbours stay together.
+_SPREADING = ("load", "worksteal", "each")
 
 
 class Controller:
@@ -28,6 +30,7 @@ class Controller:
 
     def __init__(self, config: pytest.Config, state: State) -> None:
         self._state = state
+        self._spreads = config.getoption("dist", "no") in _SPREADING
         self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
         if config.getoption("verbose", 0) < 0:
             self._reporter = None
@@ -49,7 +52,7 @@ class Controller:
         """Tell a worker on this machine how to ask: through its own pipe, so that nobody else learns the key."""
         self._nodes.append(node)
         if node.gateway.spec.popen:
-            node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key)
+            node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key, self._spreads)
 
     def say(self, text: str) -> None:
         """Write a line that workers have to say, once."""
@@ -128,15 +131,20 @@ class Controller:
 class Worker:
     """Ask the controller. Implements the engine's `Listener` for a process that has no terminal."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, share: int | None) -> None:
         self._line = line
+        self.share = share
+        """Of how many tests that are alike this process will get one; None where nobody knows."""
         self.workshop = RemoteWorkshop(line)
 
     @classmethod
     def of(cls, config: pytest.Config) -> Worker | None:
         """Return what asks the controller, None where this process is no worker of one on this machine."""
-        given = getattr(config, "workerinput", {}).get(_INPUT)
-        return cls(Line(*given)) if given is not None else None
+        about = getattr(config, "workerinput", {})
+        if _INPUT not in about:
+            return None
+        port, key, spreads = about[_INPUT]
+        return cls(Line(port, key), about.get("workercount") if spreads else None)
 
     def build_started(self, platform: object) -> None:
         """Hear nothing: no builds go on here."""

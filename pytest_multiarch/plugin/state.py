@@ -236,7 +236,7 @@ class State:
         """Start, without waiting, what these tests will ask for: the image they test, and what runs it."""
         from pytest_multiarch.plugin.forecast import forecast
 
-        settings, ahead = self.settings, forecast(items)
+        settings, ahead = self.settings, forecast(items, self.worker.share if self.worker is not None else 1)
         with suppress(MultiArchError):  # the tests that need it come to the same, and tell it
             if ahead.image:
                 self.environment.prepare(

@@ -67,8 +67,27 @@ def test_workers_run_all_tests_and_the_controller_shows_what_is_built(project: P
         assert result.outlines.count(line) == 1
     # The controller runs nothing, and every worker removes what it has started.
     assert sorted(call["process"] for call in project.calls("close")) == ["gw0", "gw1"]
+    # Of one test for each platform, nobody knows which worker gets it.
     prepared = [(call["warm"], call["run"]) for call in project.calls("prepare")]
-    assert prepared == [(["linux/amd64", "linux/arm64"], ["linux/amd64", "linux/arm64"])] * 2
+    assert prepared == [([], ["linux/amd64", "linux/arm64"])] * 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "warm"), [("load", ["linux/arm64"]), ("each", ["linux/arm64"]), ("loadfile", []), ("loadgroup", [])]
+)
+def test_a_worker_prepares_what_it_will_get_some_of(project: Project, mode: str, warm: list[str]) -> None:
+    project.fake_engine()
+    project.write(
+        test_it="""
+            import pytest
+            def test_1(platform_container): pass
+            @pytest.mark.platforms("linux/arm64")
+            def test_2(platform_container): pass
+        """
+    )
+    assert run(project, BOTH, f"--dist={mode}").ret == pytest.ExitCode.OK
+    rest = [name for name in ("linux/amd64", "linux/arm64") if name not in warm]
+    assert [(call["warm"], call["run"]) for call in project.calls("prepare")] == [(warm, rest)] * 2
 
 
 def test_without_xdist_the_same_is_made_by_the_one_process(project: Project) -> None:

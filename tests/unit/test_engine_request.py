@@ -31,10 +31,10 @@ def test_ports_are_published_on_the_loopback_interface_only() -> None:
     assert arguments["host_config"] == {"port_bindings": {"8000/tcp": ("127.0.0.1",), "53/udp": ("127.0.0.1",)}}
 
 
-def test_input_may_be_text_or_bytes_and_none_is_not_empty() -> None:
+def test_input_may_be_text_or_bytes_and_an_empty_one_is_none() -> None:
     assert RunRequest.of(None, stdin="grüße").stdin == "grüße".encode()
     assert RunRequest.of(None, stdin=b"\xff").stdin == b"\xff"
-    assert told(RunRequest.of(None, stdin=""))["stdin_open"] is True
+    assert told(RunRequest.of(None, stdin=""))["stdin_open"] is False
     assert told(RunRequest.of(None))["stdin_open"] is False
 
 
