@@ -11,7 +11,7 @@ import pytest
 
 from tests.cleanup.conftest import write
 from tests.cleanup.runs import command, container
-from tests.integration.support import Machine, docker
+from tests.integration.support import Machine, borrowed_images, docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,15 +130,13 @@ def test_a_signal_that_ends_pytest_at_once(
 
 def test_images_that_were_there_before_stay_also_where_the_registry_has_newer_ones(start: Callable[..., Run]) -> None:
     names = ("registry:2", "moby/buildkit:buildx-stable-1")
-    for name in names:
-        docker("pull", "--quiet", name)
-        container_id = docker("create", name)
-        docker("commit", "--message", "another than the registry has", container_id, name)
-        docker("rm", "--volumes", container_id)
-    try:
+    with borrowed_images(*names):
+        for name in names:
+            docker("pull", "--quiet", name)
+            container_id = docker("create", name)
+            docker("commit", "--message", "another than the registry has", container_id, name)
+            docker("rm", "--volumes", container_id)
         before = Machine.now()
         assert all(any(name in image for image in before.images) for name in names)
         assert start().end() == pytest.ExitCode.OK
         assert Machine.now() == before
-    finally:
-        docker("image", "rm", *names)

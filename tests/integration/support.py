@@ -8,7 +8,7 @@ import os
 import subprocess
 import tempfile
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ from pytest_multiarch.engine.progress import Silent
 from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
 
 T = TypeVar("T")
@@ -102,6 +102,30 @@ def docker(*args: str, timeout: float = 120) -> str:
     done = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr}"
     return done.stdout.strip()
+
+
+@contextmanager
+def borrowed_images(*names: str) -> Iterator[None]:
+    """Let a test have images under these names, as ``debian:bookworm-slim``; afterwards it is as it was before.
+
+    The classic store else keeps under its digest what a tag has been taken from.
+    """
+    before = _references()
+    try:
+        yield
+    finally:
+        repositories = {name.rpartition(":")[0] for name in names}
+        for reference in sorted(_references() - before, key=lambda one: "@" in one):
+            is_theirs = reference in names or reference.partition("@")[0] in repositories
+            if is_theirs and reference in _references():  # a tag takes its digest along
+                docker("image", "rm", reference)
+        for name in before.intersection(names):
+            docker("pull", "--quiet", name)
+
+
+def _references() -> set[str]:
+    told = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}", "--digests")
+    return {reference for reference in told.split() if "<none>" not in reference}
 
 
 def _image(said: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from pytest_multiarch.engine.ledger import Ledger
 from pytest_multiarch.engine.spec import BuildSpec
 from pytest_multiarch.errors import CommandTimeout, EmulatorCrash, EmulatorsMissing, EngineError, PlatformMissing
 from pytest_multiarch.platforms import Platform
-from tests.integration.support import AMD64, ARM64, docker
+from tests.integration.support import AMD64, ARM64, borrowed_images, docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,8 +176,9 @@ def test_limits_are_longer_under_emulation_and_say_so(make_environment: Callable
 
 def test_select_takes_what_the_daemon_takes_without_a_platform(engine: Engine, python: ImageSource) -> None:
     selected = python.image().select(engine.facts.platform)
-    docker("pull", "--quiet", "python:3.11-slim")
-    said = docker("run", "--rm", "python:3.11-slim", "sha256sum", "/usr/bin/dash")
+    with borrowed_images("python:3.11-slim"):
+        docker("pull", "--quiet", "python:3.11-slim")
+        said = docker("run", "--rm", "python:3.11-slim", "sha256sum", "/usr/bin/dash")
     assert said.split()[0] == hashlib.sha256(selected.files.read_bytes("/usr/bin/dash")).hexdigest()
 
 
