@@ -41,8 +41,8 @@ def binary_verdicts(image: str, files: Iterable[Path], *options: str) -> Verdict
         timeout=300,
         check=False,
     )
-    # It removes its containers without the volumes that the image declares.
-    for volume in _volumes() - before:
+    # It removes its containers without the volumes that the image declares. Those in use are of containers that came meanwhile.
+    for volume in _volumes("--filter", "dangling=true") - before:
         docker("volume", "rm", "--force", volume)
     assert done.returncode in (0, 1), done.stderr[-3000:]
     document: dict[str, Any] = json.loads(done.stdout)
@@ -96,5 +96,5 @@ def is_refused(file: Path) -> bool:
     return False
 
 
-def _volumes() -> frozenset[str]:
-    return frozenset(docker("volume", "ls", "--quiet").split())
+def _volumes(*options: str) -> frozenset[str]:
+    return frozenset(docker("volume", "ls", "--quiet", *options).split())
