@@ -133,18 +133,7 @@ class Environment:
 
         Raises `UsageProblem` where context or Dockerfile is not there.
         """
-        name = self._workshop.build(spec, tuple(platforms), first)
-        with self._lock:
-            key = ("build", name)
-            if key not in self._images:
-                self._images[key] = BuiltImage(
-                    lambda: self._home(name),
-                    lambda platform: self._wait_for(lambda: self._workshop.built(name, platform)),
-                    lambda: self._wait_for(lambda: self._workshop.index(name)),
-                    self._running,
-                    self._belongings.readers.layers,
-                )
-            return self._images[key]
+        return self._built(self._workshop.build(spec, tuple(platforms), first))
 
     def prepare(
         self,
@@ -160,12 +149,16 @@ class Environment:
         What files are read of one of ``first``, is read of all. Waits for nothing. ``what`` is what `build` takes, or what
         `published` does. Raises what these raise.
         """
-        source = self.published(what) if isinstance(what, str) else self.build(what, platforms, first)
-        source.expect(first, self._pool.submit)
         wanted = tuple(dict.fromkeys([*warm, *run]))
+        if isinstance(what, str):
+            source = self.published(what)
+        else:
+            name = self._workshop.build(what, tuple(platforms), tuple(first))
+            source = self._built(name)
+            if self._own is None:
+                self._workshop.bring(name, wanted)
+        source.expect(first, self._pool.submit)
         if self._own is None:
-            if not isinstance(what, str):
-                self._workshop.bring(self._workshop.build(what, tuple(platforms), tuple(first)), wanted)
             # One after the other: several processes do so at once, and their first tests wait for the first platform.
             self._pool.submit(self._prepare, source, warm, warm=True)
             return
@@ -205,6 +198,7 @@ class Environment:
     def close(self) -> list[str]:
         """End builds, remove all that this process has started, and return what could not be removed, a line each."""
         self._belongings.readers.stop()  # first, so that nobody here waits for a registry, or for builds
+        self._workshop.leave()
         if self._own is not None:
             self._own.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -222,6 +216,19 @@ class Environment:
                     source.running.warm_container(image)
                 else:
                     source.running.bring(image)
+
+    def _built(self, name: str) -> ImageSource:
+        with self._lock:
+            key = ("build", name)
+            if key not in self._images:
+                self._images[key] = BuiltImage(
+                    lambda: self._home(name),
+                    lambda platform: self._wait_for(lambda: self._workshop.built(name, platform)),
+                    lambda: self._wait_for(lambda: self._workshop.index(name)),
+                    self._running,
+                    self._belongings.readers.layers,
+                )
+            return self._images[key]
 
     def _home(self, name: str) -> tuple[RegistryClient, Reference]:
         registry = self._workshop.registry()

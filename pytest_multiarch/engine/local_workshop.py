@@ -150,6 +150,9 @@ class LocalWorkshop:
         """Return the folder in which layers are unpacked."""
         return self.belongings.readers.layers.folder
 
+    def leave(self) -> None:
+        """Hear nothing: `stop` ends who waits here."""
+
     def adopt(self, folder: Path) -> None:
         """Close the book in this folder at the end, should its own process not have lived to do so."""
         self.belongings.book().adopt(folder)

@@ -6,17 +6,19 @@ ending the process it runs in.
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import threading
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_multiarch.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -56,8 +58,21 @@ class Line:
 
     def call(self, name: str, /, *args: Any, **options: Any) -> Any:
         """Call a function there and return what it returns, or raise what it raises; waits as long as it takes."""
+        return self.ask(nullcontext, name, args, options)
+
+    def ask(
+        self,
+        watched: Callable[[Connection], AbstractContextManager[object]],
+        name: str,
+        args: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> Any:
+        """Do the same inside ``watched``, which may break the connection off; then it raises `EngineError`."""
         try:
-            with closing(_connection(socket.create_connection(("127.0.0.1", self.port)))) as connection:
+            with (
+                closing(_connection(socket.create_connection(("127.0.0.1", self.port)))) as connection,
+                watched(connection),
+            ):
                 _greet(connection, self.key, first=False)
                 connection.send((name, args, options))
                 succeeded, value = connection.recv()
@@ -148,7 +163,10 @@ class RemoteWorkshop:
     """Ask the workshop of another process. Implements `Workshop`."""
 
     def __init__(self, line: Line) -> None:
-        self._call = line.call
+        self._line = line
+        self._open: set[Connection] = set()
+        self._left = False
+        self._lock = threading.Lock()
 
     @staticmethod
     def functions_of(workshop: Callable[[], Workshop]) -> dict[str, Callable[..., object]]:
@@ -212,6 +230,29 @@ class RemoteWorkshop:
         folder: Path = self._call("layers")
         return folder
 
+    def leave(self) -> None:
+        """Ask nothing more, and break off what is waited for: a thread that waits for a build would hold up this process's end."""
+        with self._lock:
+            self._left = True
+            for connection in self._open:
+                with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
+                    same.shutdown(socket.SHUT_RDWR)
+
     def adopt(self, folder: Path) -> None:
         """Let it close this process's book, should this process not live to do so."""
         self._call("adopt", folder)
+
+    def _call(self, name: str, /, *args: Any, **options: Any) -> Any:
+        return self._line.ask(self._watched, name, args, options)
+
+    @contextmanager
+    def _watched(self, connection: Connection) -> Iterator[None]:
+        with self._lock:
+            if self._left:
+                raise EOFError("this process is about to end")
+            self._open.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(connection)

@@ -78,5 +78,8 @@ class Workshop(Protocol):
         """Return the folder in which layers are unpacked, once for all processes. Raises LayerError: there is none."""
         ...
 
+    def leave(self) -> None:
+        """Hear that the process that asks is about to end: it waits for nothing more."""
+
     def adopt(self, folder: Path) -> None:
         """Close the book in this folder when the run ends, should the process that keeps it not have lived to do so."""

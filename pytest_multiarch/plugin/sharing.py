@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _INPUT = "multiarch"
 #: Ways of pytest-xdist's to give tests to workers in which each gets some of all; in the others, neighbours stay together.
-_SPREADING = ("load", "worksteal", "each")
+_SPREADING = ("load", "worksteal")
 
 
 class Controller:
@@ -30,7 +30,7 @@ class Controller:
 
     def __init__(self, config: pytest.Config, state: State) -> None:
         self._state = state
-        self._spreads = config.getoption("dist", "no") in _SPREADING
+        self._mode = str(config.getoption("dist", "no"))
         self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
         if config.getoption("verbose", 0) < 0:
             self._reporter = None
@@ -52,7 +52,7 @@ class Controller:
         """Tell a worker on this machine how to ask: through its own pipe, so that nobody else learns the key."""
         self._nodes.append(node)
         if node.gateway.spec.popen:
-            node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key, self._spreads)
+            node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key, self._mode)
 
     def say(self, text: str) -> None:
         """Write a line that workers have to say, once."""
@@ -143,8 +143,9 @@ class Worker:
         about = getattr(config, "workerinput", {})
         if _INPUT not in about:
             return None
-        port, key, spreads = about[_INPUT]
-        return cls(Line(port, key), about.get("workercount") if spreads else None)
+        port, key, mode = about[_INPUT]
+        share = 1 if mode == "each" else about.get("workercount") if mode in _SPREADING else None
+        return cls(Line(port, key), share)
 
     def build_started(self, platform: object) -> None:
         """Hear nothing: no builds go on here."""

@@ -221,6 +221,8 @@ class FakeWorkshop:
     def layers(self) -> Path:
         raise AssertionError("nothing here has layers that are unpacked")
 
+    def leave(self) -> None: ...
+
     def adopt(self, folder: Path) -> None:
         self._calls.add("adopt")
 

@@ -73,7 +73,8 @@ def test_workers_run_all_tests_and_the_controller_shows_what_is_built(project: P
 
 
 @pytest.mark.parametrize(
-    ("mode", "warm"), [("load", ["linux/arm64"]), ("each", ["linux/arm64"]), ("loadfile", []), ("loadgroup", [])]
+    ("mode", "warm"),
+    [("load", ["linux/arm64"]), ("each", ["linux/amd64", "linux/arm64"]), ("loadfile", []), ("loadgroup", [])],
 )
 def test_a_worker_prepares_what_it_will_get_some_of(project: Project, mode: str, warm: list[str]) -> None:
     project.fake_engine()

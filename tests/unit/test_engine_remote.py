@@ -126,3 +126,22 @@ def test_a_workshop_is_asked_as_if_it_were_here(serve: Callable[..., Line], tmp_
     assert remote.build(spec, [AMD64]) == "app:latest"
     assert remote.built("app:latest", AMD64) == built
     assert asked == [(spec, (AMD64,), None), ("app:latest", AMD64)]
+
+
+def test_who_leaves_waits_for_nothing_more(serve: Callable[..., Line]) -> None:
+    called, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        called.set()
+        go_on.wait(20)
+
+    remote = RemoteWorkshop(serve(builder=wait, registry=lambda: "never asked"))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(remote.builder)
+        assert called.wait(20)
+        remote.leave()
+        with pytest.raises(EngineError, match=r"asking the process that owns this run \(builder\)"):
+            waiting.result(20)
+    go_on.set()
+    with pytest.raises(EngineError, match="this process is about to end"):
+        remote.registry()
