@@ -145,8 +145,9 @@ REGISTRY = Recipe(
 BUILDKIT = Recipe(
     repository="moby/buildkit",
     tag="buildx-stable-1",
-    packages=("base-files", "busybox-static", "runc"),
-    only=("base-files", "busybox-static", "gcc-12-base", "libc6", "libgcc-s1", "libseccomp2", "runc"),
+    # pigz, as in the official image: where it is, BuildKit unpacks layers with it.
+    packages=("base-files", "busybox-static", "pigz", "runc"),
+    only=("base-files", "busybox-static", "gcc-12-base", "libc6", "libgcc-s1", "libseccomp2", "pigz", "runc", "zlib1g"),
     env=(_PATH,),
     entrypoint=("buildkitd",),
     volumes=("/var/lib/buildkit",),
