@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.dockerfile import base_images
 from pytest_multiarch.errors import BuildError, InvalidPlatform, InvalidReference, MultiArchError
-from pytest_multiarch.image.copying import copy_image
+from pytest_multiarch.image.copying import part_for
 from pytest_multiarch.image.reference import DOCKER_HUB, Reference
 from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_multiarch.dockerfile import BaseImage
     from pytest_multiarch.engine.progress import BuildListener
-    from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.spec import BuildSpec
-    from pytest_multiarch.image.copying import CopiedImage
+    from pytest_multiarch.image.copying import CopiedImage, ImagePart
     from pytest_multiarch.image.registry import RegistryClient
 
 
@@ -30,11 +29,21 @@ _NO_MATCH = "no match for platform in manifest"
 class Bases:
     """Hold the base images of one build as they stand in the throwaway registry."""
 
-    def __init__(self, contexts: dict[str, str], copies: dict[str, CopiedImage], wanted: dict[str, int]) -> None:
+    def __init__(self, contexts: dict[str, str], copies: dict[str, CopiedImage], users: dict[str, BaseUse]) -> None:
         self.contexts = contexts
         """Build contexts: the name in the Dockerfile to where the copy is."""
         self._copies = copies
-        self._lines = wanted
+        self._users = users
+
+    def read_for(self, platform: Platform) -> dict[str, tuple[str, ...]]:
+        """Return what one platform's build reads of each: the digests of the manifests that it takes.
+
+        Of what has no entry for it, such as an image without an index, the digest of the whole.
+        """
+        return {
+            name: tuple(copy.digest_for(each) or copy.digest for each in self._users[name].platforms(platform))
+            for name, copy in self._copies.items()
+        }
 
     def fault_behind(self, error: BuildError, platform: Platform) -> BuildError | None:
         """Return the fault of a base image that has nothing for a platform, where that is what made its build fail.
@@ -44,7 +53,7 @@ class Bases:
         if _NO_MATCH not in f"{error.found}\n{error.detail}":
             return None
         for name, copy in self._copies.items():
-            line = self._lines.get(name)
+            line = self._users[name].own_line
             if platform in copy.missing and line is not None and copy.digest in f"{error.found}\n{error.detail}":
                 offered = ", ".join(str(offer) for offer, _ in copy.chosen) or "none of them"
                 return BuildError(
@@ -55,59 +64,89 @@ class Bases:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class BaseUse:
+    """Tell which stages stand on an image, by the Dockerfile; ``builders_own`` is what ``$BUILDPLATFORM`` stands for."""
+
+    stages: tuple[BaseImage, ...]
+    builders_own: Platform
+
+    @property
+    def own_line(self) -> int | None:
+        """Return the first line that needs the image for the target's platform: only the stages that are the target's own do."""
+        return next((stage.line for stage in self.stages if stage.platform in ("", "$TARGETPLATFORM")), None)
+
+    def platforms(self, target: Platform) -> list[Platform]:
+        """Return which of the image's platforms the build of one platform needs; its own where no stage is known."""
+        found: dict[Platform, None] = {}
+        for stage in self.stages:
+            if "BUILDPLATFORM" in stage.platform:
+                found[self.builders_own] = None
+            elif not stage.platform or "TARGETPLATFORM" in stage.platform:
+                found[target] = None
+            else:
+                try:
+                    found[Platform.parse(stage.platform)] = None
+                except InvalidPlatform:
+                    found.update(dict.fromkeys([target, self.builders_own]))
+        return list(found) or [target]
+
+
 def copy_bases(
     spec: BuildSpec,
     platforms: Sequence[Platform],
     *,
     source: RegistryClient,
-    target: RegistryClient,
-    registry: Registry,
-    repository: Reference,
+    target: Callable[[], RegistryClient],
+    repository: Callable[[], Reference],
     builders_own: Platform,
     listener: BuildListener,
 ) -> Bases:
     """Copy the base images of a build for all platforms that it needs them for.
 
-    ``repository`` is where the build will push to: it gets the layers, too, which BuildKit else sends once more, as it does not
-    ask the registry to take them from where they are. ``builders_own`` is what ``$BUILDPLATFORM`` stands for.
+    All of an image is one copy, for all platforms: BuildKit tells images apart by the index, too, and would run a stage that
+    does not depend on the platform once for each. What is to be copied is read while the registry is still starting:
+    ``target`` gives its client, and waits for it, as does ``repository``, where the build will push to. That gets the layers,
+    too, which BuildKit else sends once more, as it does not ask the registry to take them from where they are.
 
     An image of the Dockerfile that cannot be copied is left for the builder to fetch, which may reach what this process does
     not, and else says where in the Dockerfile it stands; one that was asked for by name has to be there, and raises what
     reading it raises.
     """
-    contexts: dict[str, str] = {}
-    copies: dict[str, CopiedImage] = {}
-    lines: dict[str, int] = {}
+    from pytest_multiarch.dockerfile import base_images
+
     named = base_images(spec.dockerfile_path, spec.resolved_args())
-    wanted = {image.reference: _platforms_of(image.reference, named, platforms, builders_own) for image in named}
-    for name in dict.fromkeys([*wanted, *spec.base_images]):
-        if name in spec.contexts:
-            continue
+    users = {
+        name: BaseUse(tuple(image for image in named if image.reference == name), builders_own)
+        for name in dict.fromkeys([*(image.reference for image in named), *spec.base_images])
+        if name not in spec.contexts
+    }
+
+    @contextmanager
+    def left_where_it_fails(name: str) -> Iterator[None]:
         try:
-            reference = Reference.parse(name)
-            copy = copy_image(
-                source,
-                reference,
-                target,
-                _home(registry, reference),
-                _tag(reference),
-                wanted.get(name) or list(platforms),
-            )
+            yield
         except MultiArchError as error:
             if name in spec.base_images:
                 raise
             if not isinstance(error, InvalidReference):
                 listener.note(f"{name} is left for the builder to fetch: {error.headline}")
-            continue
-        _lend(copy, target, repository)
-        # By digest: another build of this run may copy the same image for other platforms, under the same tag.
-        contexts[name] = f"docker-image://{copy.reference.with_digest(copy.digest)}"
-        copies[name] = copy
-        # Only the stages that are the target's own need the base image for the target's platform.
-        own = [image.line for image in named if image.reference == name and image.platform in ("", "$TARGETPLATFORM")]
-        if own:
-            lines[name] = own[0]
-    return Bases(contexts, copies, lines)
+
+    parts: dict[str, ImagePart] = {}
+    for name, use in users.items():
+        with left_where_it_fails(name):
+            wanted = dict.fromkeys(each for platform in platforms for each in use.platforms(platform))
+            parts[name] = part_for(source, Reference.parse(name), list(wanted))
+    copies: dict[str, CopiedImage] = {}
+    if parts:
+        client, home = target(), repository()
+        for name, part in parts.items():
+            with left_where_it_fails(name):
+                copies[name] = part.send(client, _home(home.registry, part.reference), _tag(part.reference))
+                _lend(copies[name], client, home)
+    # By digest: another build of this run may copy the same image for other platforms, under the same tag.
+    contexts = {name: f"docker-image://{copy.reference.with_digest(copy.digest)}" for name, copy in copies.items()}
+    return Bases(contexts, copies, users)
 
 
 def _lend(copy: CopiedImage, target: RegistryClient, repository: Reference) -> None:
@@ -117,33 +156,14 @@ def _lend(copy: CopiedImage, target: RegistryClient, repository: Reference) -> N
                 return
 
 
-def _platforms_of(
-    name: str, named: Sequence[BaseImage], platforms: Sequence[Platform], builders_own: Platform
-) -> list[Platform]:
-    found: dict[Platform, None] = {}
-    for image in named:
-        if image.reference != name:
-            continue
-        if "BUILDPLATFORM" in image.platform:
-            found[builders_own] = None
-        elif not image.platform or "TARGETPLATFORM" in image.platform:
-            found.update(dict.fromkeys(platforms))
-        else:
-            try:
-                found[Platform.parse(image.platform)] = None
-            except InvalidPlatform:
-                found.update(dict.fromkeys([*platforms, builders_own]))
-    return list(found)
-
-
-def _home(registry: Registry, reference: Reference) -> Reference:
+def _home(host: str, reference: Reference) -> Reference:
     """Return where the copy goes; a host may have upper case, a port and brackets, none of which a repository may have."""
     if reference.registry == DOCKER_HUB:
         path = Reference(reference.registry, reference.repository).familiar
     else:
-        host = re.sub(r"[^a-z0-9.]+", "-", reference.registry.lower()).strip("-")
-        path = f"{host}/{reference.repository}"
-    return Reference.parse(f"{registry.host}/base/{path}")
+        theirs = re.sub(r"[^a-z0-9.]+", "-", reference.registry.lower()).strip("-")
+        path = f"{theirs}/{reference.repository}"
+    return Reference.parse(f"{host}/base/{path}")
 
 
 def _tag(reference: Reference) -> str:

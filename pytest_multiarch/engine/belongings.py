@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.engine.cleanup import close_book, sweep_abandoned
@@ -11,7 +12,7 @@ from pytest_multiarch.engine.emulation import Supports
 from pytest_multiarch.engine.ledger import Ledger
 from pytest_multiarch.engine.readers import Readers
 from pytest_multiarch.engine.watchdog import Watchdog
-from pytest_multiarch.errors import EngineUnavailable
+from pytest_multiarch.errors import EngineUnavailable, MultiArchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,17 +70,28 @@ class Belongings:
             theirs = ()  # reading a published image takes no daemon
         return tuple(dict.fromkeys([*self._options.mirrors, *theirs]))
 
-    def close(self, also: Callable[[Engine], list[str]] | None = None) -> list[str]:
+    def _handed_over(self, ledger: Ledger) -> bool:
+        """Say whether the run's owner closes the book from here on: this process ends meanwhile, and nobody waits for either."""
+        if self._owner is None:
+            return False
+        with suppress(MultiArchError):  # it is about to end itself
+            self._owner.release(ledger.folder)
+            return True
+        return False
+
+    def close(
+        self, also: Callable[[Engine], list[str]] | None = None, others: Callable[[], object] = lambda: None
+    ) -> list[str]:
         """Remove what stands in the book, close the rest, and return what could not be removed, a line each.
 
-        ``also`` removes more, after all containers, and returns the same.
+        ``also`` removes more, after all containers, and returns the same; ``others`` is what `close_book` waits for.
         """
         problems: list[str] = []
         with self._lock:
             self.readers.close()
             engine = self.daemons.connected
-            if engine is not None and self._ledger is not None:
-                problems = close_book(engine, self._ledger)
+            if engine is not None and self._ledger is not None and not self._handed_over(self._ledger):
+                problems = close_book(engine, self._ledger, others)
                 if also is not None:
                     problems += also(engine)
             if self._watchdog is not None:

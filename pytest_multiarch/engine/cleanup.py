@@ -15,7 +15,7 @@ from pytest_multiarch.engine.orphans import end_clients
 from pytest_multiarch.errors import EngineError, EngineUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_multiarch.engine.ledger import AbandonedRun, Ledger, Owned
@@ -24,14 +24,25 @@ if TYPE_CHECKING:
 _SETTLE = (1.0, 2.0)
 
 
-def close_book(engine: Engine, ledger: Ledger) -> list[str]:
+def close_book(engine: Engine, ledger: Ledger, others: Callable[[], object] = lambda: None) -> list[str]:
     """Remove everything that a run has started and return what could not be removed, a line each.
 
-    The run's folder goes last, and stays where something is left, so that the next run can try again.
+    ``others`` waits until nobody else is at the books of the run's other processes. The run's folder goes last, and stays
+    where something is left, so that the next run can try again.
     """
-    # What other processes of the run have left goes first: an image does not go while a container uses it.
-    problems = [line for folder in ledger.adopted() for line in sweep_folder(folder, settle=())]
-    problems += _remove_everywhere(engine, ledger, ledger.entries())
+
+    def close_others() -> list[str]:
+        others()
+        return [line for folder in ledger.adopted() for line in sweep_folder(folder, settle=())]
+
+    entries = ledger.entries()
+    containers = [owned for owned in entries if owned.kind == "container"]
+    with ThreadPoolExecutor(1) as pool:
+        closing_others = pool.submit(close_others)
+        problems = _remove_everywhere(engine, ledger, containers)
+        problems += closing_others.result()
+    # An image does not go while a container uses it, whichever process has made that.
+    problems += _remove_everywhere(engine, ledger, [owned for owned in entries if owned.kind != "container"])
     if not problems:
         ledger.remove_folder()
     return problems

@@ -14,7 +14,7 @@ from pytest_multiarch.engine.revival import never
 from pytest_multiarch.engine.streams import Exchange, check_takes_input, connected
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import CommandTimeout, FileProblem
-from pytest_multiarch.image.filesystem import READ_LIMIT
+from pytest_multiarch.image.limits import READ_LIMIT
 from pytest_multiarch.results import CommandResult
 
 if TYPE_CHECKING:

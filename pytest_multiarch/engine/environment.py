@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_multiarch.engine.belongings import Belongings
 from pytest_multiarch.engine.facts import describe_engine
-from pytest_multiarch.engine.local_workshop import LocalWorkshop
 from pytest_multiarch.engine.progress import BuildListener
 from pytest_multiarch.engine.running import Running, as_read
 from pytest_multiarch.engine.services import ServiceBook
 from pytest_multiarch.engine.sources import BuiltImage, PublishedImage
 from pytest_multiarch.errors import MultiArchError
-from pytest_multiarch.image.layout import LayoutLocation
+from pytest_multiarch.image.layout_location import LayoutLocation
 from pytest_multiarch.image.reference import Reference
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.engine.emulation import Supports
+    from pytest_multiarch.engine.local_workshop import LocalWorkshop
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.services import ServiceLog
@@ -75,10 +75,12 @@ class Environment:
         self._client: RegistryClient | None = None
         self._buildx = ""
         self._services = ServiceBook()
-        self._own = LocalWorkshop(options, listener) if workshop is None else None
+        self._own: LocalWorkshop | None = None
         self._workshop: Workshop
         if workshop is None:
-            assert self._own is not None
+            from pytest_multiarch.engine.local_workshop import LocalWorkshop
+
+            self._own = LocalWorkshop(options, listener)
             self._workshop, self._belongings = self._own, self._own.belongings
         else:
             self._workshop, self._belongings = workshop, Belongings(options, listener.note, workshop)

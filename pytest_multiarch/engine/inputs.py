@@ -9,10 +9,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.dockerfile import base_images, reads_elsewhere
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.platforms import Platform
@@ -20,25 +18,23 @@ if TYPE_CHECKING:
 _CHUNK = 2**20
 
 
-def files_digest(spec: BuildSpec, bases: Mapping[str, str]) -> str:
-    """Return the digest of all that a build reads, whatever its platform; empty where it reads what cannot be seen from here.
+def files_digest(spec: BuildSpec) -> str:
+    """Return the digest of the files and options that a build reads, whatever its platform.
 
-    ``bases`` are the base images that were copied, by name: where to, with the digest at the end. Not seen from here are images
-    that only the builder fetches, and what an instruction or a build context takes from the network.
+    Empty where it reads what cannot be seen from here: what an instruction or a build context takes from the network.
     """
     try:
-        return _files_digest(spec, bases)
+        return _files_digest(spec)
     except OSError:
         return ""  # changing while it is read, or not to be read by us: the builder sees what it can do
 
 
-def _files_digest(spec: BuildSpec, bases: Mapping[str, str]) -> str:
+def _files_digest(spec: BuildSpec) -> str:
+    from pytest_multiarch.dockerfile import reads_elsewhere
+
     dockerfile = spec.dockerfile_path
     args = spec.resolved_args()
-    known = {*bases, *spec.contexts}
-    if reads_elsewhere(dockerfile, args) or any(
-        image.reference not in known for image in base_images(dockerfile, args)
-    ):
+    if reads_elsewhere(dockerfile, args):
         return ""
     contexts: dict[str, str] = {}
     for name, source in spec.contexts.items():
@@ -53,14 +49,23 @@ def _files_digest(spec: BuildSpec, bases: Mapping[str, str]) -> str:
         "args": args,
         "contexts": contexts,
         "secrets": spec.secrets,
-        "bases": {name: home.rpartition("@")[2] for name, home in bases.items()},
     }
     return _digest(read)
 
 
-def platform_digest(files: str, platform: Platform) -> str:
-    """Return the digest of what the build of one platform reads, from `files_digest`."""
-    return _digest([files, str(platform)])
+def platform_digest(spec: BuildSpec, files: str, platform: Platform, bases: Mapping[str, Sequence[str]]) -> str:
+    """Return the digest of all that the build of one platform reads; empty where it reads what cannot be seen from here.
+
+    ``files`` is what `files_digest` gives; ``bases`` are the base images that were copied, by name: the digests of the manifests
+    that this platform's build takes. Images that only the builder fetches are not seen from here.
+    """
+    from pytest_multiarch.dockerfile import base_images
+
+    known = {*bases, *spec.contexts}
+    named = base_images(spec.dockerfile_path, spec.resolved_args())
+    if not files or any(image.reference not in known for image in named):
+        return ""
+    return _digest([files, str(platform), {name: list(digests) for name, digests in bases.items()}])
 
 
 def _in_context(spec: BuildSpec) -> list[str]:

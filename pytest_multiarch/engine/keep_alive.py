@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.engine.tiny_elf import pausing_program
 from pytest_multiarch.errors import DocumentError, EngineError, FileProblem
-from pytest_multiarch.image.elf import HEADER_BYTES, fits, is_elf, read_elf_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +62,8 @@ def choose_keep_alive(platform: Platform, files: Callable[[], ImageFiles]) -> Ke
 
 
 def _can_run(files: ImageFiles, path: str, platform: Platform) -> bool:
+    from pytest_multiarch.image.elf import HEADER_BYTES, fits, is_elf, read_elf_header
+
     try:
         if not files.is_executable_by(path):
             return False

@@ -14,6 +14,7 @@ from pytest_multiarch.engine.belongings import Belongings
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builds import Build
 from pytest_multiarch.engine.caches import cache_arguments
+from pytest_multiarch.engine.cleanup import sweep_folder
 from pytest_multiarch.engine.inputs import files_digest, platform_digest
 from pytest_multiarch.engine.layouts import copy_platform, look_at
 from pytest_multiarch.engine.mending import explained
@@ -23,12 +24,11 @@ from pytest_multiarch.engine.site import Site
 from pytest_multiarch.engine.sources import PublishedImage, never
 from pytest_multiarch.errors import BuildError, MultiArchError, NotInRegistry
 from pytest_multiarch.image.credentials import DockerCredentials
-from pytest_multiarch.image.layout import LayoutLocation
+from pytest_multiarch.image.layout_location import LayoutLocation
 from pytest_multiarch.image.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from pytest_multiarch.engine.bases import Bases
@@ -55,6 +55,7 @@ class LocalWorkshop:
         self._lock = threading.RLock()
         # A pool of their own: a build waits for registry and builder, and however many wait, these must come to their turn.
         self._builds = ThreadPoolExecutor(max_workers=16, thread_name_prefix="multiarch-build")
+        self._released = ThreadPoolExecutor(max_workers=8, thread_name_prefix="multiarch-close")
         self._brought = ThreadPoolExecutor(max_workers=8, thread_name_prefix="multiarch-pull")
         self._stopping = threading.Event()
         self._by_key: dict[tuple[object, ...], Build] = {}
@@ -71,11 +72,14 @@ class LocalWorkshop:
         is_layout = LayoutLocation.is_one(image)
         if is_layout:
             look_at(lambda: self._layout(LayoutLocation.parse(image)))
+        # It asks no daemon, and takes as long as connecting to one and loading what starts the registry.
+        found = self._builds.submit(buildx.buildx_version, {}) if builds else None
         if builds or runs:
             daemons.main()
-        if builds:
+        if found is not None:
             environ = daemons.main().environ
-            version = ".".join(map(str, buildx.buildx_version(environ)))
+            self._site.load()
+            version = ".".join(map(str, found.result()))
             if self._options.builder not in ("auto", "container", "docker"):
                 buildx.find_builder(self._options.builder, environ)
         if not (builds or (runs and is_layout)):
@@ -157,6 +161,11 @@ class LocalWorkshop:
         """Close the book in this folder at the end, should its own process not have lived to do so."""
         self.belongings.book().adopt(folder)
 
+    def release(self, folder: Path) -> None:
+        """Close the book in this folder in the background; what is left of it, `close` comes to, and tells."""
+        with suppress(RuntimeError):  # the end has begun, and comes to all adopted books
+            self._released.submit(sweep_folder, folder, settle=())
+
     def stop(self) -> None:
         """End builds, and whoever waits for them."""
         self._stopping.set()
@@ -169,7 +178,12 @@ class LocalWorkshop:
     def close(self) -> list[str]:
         """Remove all that was started, and return what could not be removed, a line each."""
         self.stop()
-        return self.belongings.close(lambda engine: self._site.tidy(engine, self._pulls.fetched))
+        try:
+            return self.belongings.close(
+                lambda engine: self._site.tidy(engine, self._pulls.fetched), others=self._released.shutdown
+            )
+        finally:
+            self._released.shutdown()
 
     def _layout(self, location: LayoutLocation) -> PublishedImage:
         client = self.belongings.readers.of_layout(location)
@@ -178,16 +192,16 @@ class LocalWorkshop:
     def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], name: str) -> Build:
         self._site.start()
         registry, kept = self._site.registry(), self._site.kept()
-        bases = self._builds.submit(self._copy_bases, spec, platforms, registry, name)
-        inputs = self._builds.submit(lambda: files_digest(spec, bases.result().contexts) if kept is not None else "")
+        bases = self._builds.submit(self._copy_bases, spec, platforms, name)
+        inputs = self._builds.submit(lambda: files_digest(spec) if kept is not None else "")
 
         def home() -> tuple[RegistryClient, Reference]:
             return self._site.client(), Reference.parse(f"{registry.result().host}/{name}")
 
         def build_one(platform: Platform) -> BuiltPlatform:
             client, reference = home()
-            found, read = bases.result(), inputs.result()
-            read = platform_digest(read, platform) if read else ""
+            found = bases.result()
+            read = platform_digest(spec, inputs.result(), platform, found.read_for(platform))
             if kept is not None and (digest := _still_there(client, reference, kept.digest_of(read))):
                 self._listener.note(f"{platform}: nothing has changed, not built again")
                 return BuiltPlatform(platform, digest, 0.0)
@@ -218,16 +232,13 @@ class LocalWorkshop:
 
         return Build(name, platforms, lambda platform: self._builds.submit(build_one, platform), home)
 
-    def _copy_bases(
-        self, spec: BuildSpec, platforms: Sequence[Platform], registry: Future[Registry], name: str
-    ) -> Bases:
+    def _copy_bases(self, spec: BuildSpec, platforms: Sequence[Platform], name: str) -> Bases:
         return copy_bases(
             spec,
             platforms,
             source=self.belongings.readers.users(),
-            target=self._site.client(),
-            registry=registry.result(),
-            repository=Reference.parse(f"{registry.result().host}/{name}"),
+            target=self._site.client,
+            repository=lambda: Reference.parse(f"{self._site.registry().result().host}/{name}"),
             builders_own=self.belongings.daemons.main().facts.platform,
             listener=self._listener,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.engine.executables import Machine, executable
-from pytest_multiarch.image.elf.values import (
+from pytest_multiarch.image.machines import (
     EM_386,
     EM_AARCH64,
     EM_ARM,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_multiarch.image.credentials import DockerCredentials, KnownCredentials
 from pytest_multiarch.image.layers import LayerStore
-from pytest_multiarch.image.layout import LayoutClient
 from pytest_multiarch.image.registry import RegistryClient
 from pytest_multiarch.image.shelf import BorrowedFolder
 
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_multiarch.engine.registry import Registry
-    from pytest_multiarch.image.layout import LayoutLocation
+    from pytest_multiarch.image.layout import LayoutClient
+    from pytest_multiarch.image.layout_location import LayoutLocation
 
 Client = TypeVar("Client", bound="RegistryClient | LayoutClient")
 
@@ -61,6 +61,8 @@ class Readers:
 
     def of_layout(self, location: LayoutLocation) -> LayoutClient:
         """Return a client of an OCI layout. Raises `UsageProblem`: it is not there. Raises DocumentError: it is broken."""
+        from pytest_multiarch.image.layout import LayoutClient
+
         return self._kept(LayoutClient(location))
 
     def stop(self) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.spec import BuildSpec
     from pytest_multiarch.engine.workshop import Workshop
-    from pytest_multiarch.image.layout import LayoutLocation
+    from pytest_multiarch.image.layout_location import LayoutLocation
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.platforms import Platform
 
@@ -46,6 +46,7 @@ _CALLS = (
     "copied",
     "layers",
     "adopt",
+    "release",
 )
 
 
@@ -241,6 +242,10 @@ class RemoteWorkshop:
     def adopt(self, folder: Path) -> None:
         """Let it close this process's book, should this process not live to do so."""
         self._call("adopt", folder)
+
+    def release(self, folder: Path) -> None:
+        """Let it close this process's book; it is asked after `leave`, too."""
+        self._line.call("release", folder)
 
     def _call(self, name: str, /, *args: Any, **options: Any) -> Any:
         return self._line.ask(self._watched, name, args, options)

@@ -47,6 +47,11 @@ class Site:
         self._kept: Kept | None = None
         self._lock = threading.RLock()
 
+    def load(self) -> None:
+        """Load what starts the registry, which takes a moment."""
+        with self._lock:  # one at a time: what hushes warnings is the whole process's
+            container_class()
+
     def start(self) -> None:
         """Let registry and builder start, side by side. Raises `EngineUnavailable`."""
         self.registry()
@@ -56,8 +61,7 @@ class Site:
     def registry(self) -> Future[Registry]:
         """Return the throwaway registry, or the one that lives on."""
         engine, book = self._belongings.daemons.main(), self._belongings.book()
-        with self._lock:  # one at a time: what hushes warnings is the whole process's
-            container_class()
+        self.load()
         image, port = self._options.registry_image, self._options.registry_port
         if kept := self.kept():
             return self.once("registry", lambda: kept.registry(engine))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.registry import Registry
     from pytest_multiarch.engine.spec import BuildSpec
-    from pytest_multiarch.image.layout import LayoutLocation
+    from pytest_multiarch.image.layout_location import LayoutLocation
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.platforms import Platform
 
@@ -83,3 +83,6 @@ class Workshop(Protocol):
 
     def adopt(self, folder: Path) -> None:
         """Close the book in this folder when the run ends, should the process that keeps it not have lived to do so."""
+
+    def release(self, folder: Path) -> None:
+        """Close the book in this adopted folder now, and do not wait for it: the process that kept it needs nothing any more."""

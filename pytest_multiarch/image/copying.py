@@ -46,6 +46,52 @@ class CopiedImage:
         return dict(self.chosen).get(platform)
 
 
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """Hold what of an image is to be copied: the manifests, and ``top``, which names them."""
+
+    source: ImageReader
+    reference: Reference
+    top: RawDocument
+    manifests: tuple[RawDocument, ...]
+    chosen: tuple[tuple[Platform, str], ...]
+    missing: tuple[Platform, ...]
+
+    def send(self, target: RegistryClient, repository: Reference, tag: str) -> CopiedImage:
+        """Copy it to ``repository`` under ``tag``. Blobs that are there are not sent again.
+
+        Raises RegistryError, IntegrityError or DocumentError: one of the registries fails, or the image is broken.
+        """
+        destination = repository.with_tag(tag)
+        layers, foreign = _copy_blobs(self.source, self.reference, target, destination, self.manifests)
+        for document in self.manifests:
+            target.put_manifest(destination.with_digest(document.digest), document.data, document.media_type)
+        digest = target.put_manifest(destination, self.top.data, self.top.media_type)
+        return CopiedImage(destination, digest, self.chosen, self.missing, layers, foreign)
+
+
+def part_for(source: ImageReader, reference: Reference, platforms: Sequence[Platform]) -> ImagePart:
+    """Read what of an image an engine on each of the platforms would take; nothing is sent yet.
+
+    A bare manifest is taken as it is, whatever its platform. An index all of whose entries are wanted keeps its bytes and
+    so its digest; else a new one is put together from the entries that are wanted, in their order, its annotations kept.
+    Attestations stay behind, nested indexes become flat.
+
+    Raises RegistryError, IntegrityError or DocumentError: the registry fails, or the image is broken.
+    """
+    image = MultiArchImage.load(source, reference)
+    offered = image.platforms
+    picks = {platform: platform.best(offered) for platform in platforms}
+    wanted = {pick for pick in picks.values() if pick is not None}
+    entries = _first_of_each(image.entries, wanted)
+    chosen = tuple((platform, entries[pick].descriptor.digest) for platform, pick in picks.items() if pick is not None)
+    missing = tuple(platform for platform, pick in picks.items() if pick is None)
+    if image.index is None:
+        return ImagePart(source, reference, image.document, (image.document,), chosen, missing)
+    documents = tuple(source.manifest(reference.with_digest(entry.descriptor.digest)) for entry in entries.values())
+    return ImagePart(source, reference, _index_of(image, list(entries.values())), documents, chosen, missing)
+
+
 def copy_image(
     source: ImageReader,
     reference: Reference,
@@ -56,31 +102,9 @@ def copy_image(
 ) -> CopiedImage:
     """Copy an image to ``repository`` under ``tag``: of an index, what an engine on each of the platforms would take.
 
-    A bare manifest is copied as it is, whatever its platform. An index all of whose entries are wanted keeps its bytes
-    and so its digest; else a new one is put together from the entries that are wanted, in their order, its annotations
-    kept. Attestations stay behind, nested indexes become flat. Blobs that are there are not sent again.
-
-    Raises RegistryError, IntegrityError or DocumentError: one of the registries fails, or the image is broken.
+    Raises what `part_for` and `ImagePart.send` raise.
     """
-    image = MultiArchImage.load(source, reference)
-    offered = image.platforms
-    picks = {platform: platform.best(offered) for platform in platforms}
-    wanted = {pick for pick in picks.values() if pick is not None}
-    entries = _first_of_each(image.entries, wanted)
-    chosen = tuple((platform, entries[pick].descriptor.digest) for platform, pick in picks.items() if pick is not None)
-    missing = tuple(platform for platform, pick in picks.items() if pick is None)
-    destination = repository.with_tag(tag)
-    if image.index is None:
-        documents = [image.document]
-        top = image.document
-    else:
-        documents = [source.manifest(reference.with_digest(entry.descriptor.digest)) for entry in entries.values()]
-        top = _index_of(image, list(entries.values()))
-    layers, foreign = _copy_blobs(source, reference, target, destination, documents)
-    for document in documents:
-        target.put_manifest(destination.with_digest(document.digest), document.data, document.media_type)
-    digest = target.put_manifest(destination, top.data, top.media_type)
-    return CopiedImage(destination, digest, chosen, missing, layers, foreign)
+    return part_for(source, reference, platforms).send(target, repository, tag)
 
 
 def _first_of_each(entries: Sequence[Entry], wanted: set[Platform]) -> dict[Platform, Entry]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_multiarch.errors import DocumentError, FileProblem, LinkLoop, NotInImage
 from pytest_multiarch.image.changeset import implied_directory
 from pytest_multiarch.image.entries import NO_XATTRS, FileEntry
 from pytest_multiarch.image.globbing import glob
-from pytest_multiarch.image.limits import EntryBudget
+from pytest_multiarch.image.limits import READ_LIMIT, EntryBudget
 from pytest_multiarch.image.members import FileKind
 from pytest_multiarch.image.tree import Directory, apply_layer, below, find
 from pytest_multiarch.image.wording import plain
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.roles import Layers
     from pytest_multiarch.image.tree import Found
     from pytest_multiarch.oci import Descriptor
-
-READ_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of the largest file that is read whole unless the caller says otherwise."""
 
 
 class ImageFiles:

@@ -1,7 +1,8 @@
 """The layers of a run: each fetched, checked and unpacked once, whichever images, threads and processes ask for it.
 
 They are kept unpacked in temporary files, not in memory: a file's content is then one read at a known place, and the
-headers of an archive are read without what lies between them.
+headers of an archive are read without what lies between them. What unpacks and reads is loaded with the first layer: most of
+a run's processes start before they need one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.errors import IntegrityError, LayerError
-from pytest_multiarch.image.changeset import Changeset
 from pytest_multiarch.image.limits import EntryBudget, LayerLimits
 from pytest_multiarch.image.shelf import BorrowedFolder, Shelf
 from pytest_multiarch.image.spool import SpoolFolder
-from pytest_multiarch.image.tar import TarReader
-from pytest_multiarch.image.unpacking import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.source import ImageReader
     from pytest_multiarch.image.spool import SpoolFile
     from pytest_multiarch.image.tree import LayerTree
-    from pytest_multiarch.image.unpacking import Compression, Unpacked
+    from pytest_multiarch.image.unpacked import Compression, Unpacked
     from pytest_multiarch.oci import Descriptor
 
 _THREADS: Final = 4
@@ -70,6 +68,9 @@ class Layer:
     @property
     def tree(self) -> LayerTree:
         """Return what the layer adds and takes away; read once. Raises LayerError: its archive is broken."""
+        from pytest_multiarch.image.changeset import Changeset
+        from pytest_multiarch.image.tar import TarReader
+
         with self._lock:
             if self._tree is None:
                 budget = EntryBudget(self.what, self._limits.entries)
@@ -226,6 +227,8 @@ class LayerStore:
                 self.limits.check_total(what, self._unpacked)
 
         def make(target: Path) -> Unpacked:
+            from pytest_multiarch.image.unpacking import unpack
+
             with reader.blob(repository, descriptor) as blob:
                 return unpack(blob, target, what, self.limits, charge)
 

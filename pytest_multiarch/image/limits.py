@@ -10,6 +10,9 @@ from pytest_multiarch.errors import LayerError
 if TYPE_CHECKING:
     from typing import NoReturn
 
+READ_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of the largest file that is read whole unless the caller says otherwise."""
+
 _GIB: Final = 1024**3
 _TEXT_UNIT: Final = 256
 

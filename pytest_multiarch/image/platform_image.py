@@ -7,11 +7,10 @@ Running is somebody else's work: whoever has an engine hands in a ``Runner``. So
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from pytest_multiarch.errors import MultiArchError
-from pytest_multiarch.image.attestations import AttestationReader
-from pytest_multiarch.image.filesystem import open_files
 from pytest_multiarch.oci import ImageConfig, Manifest
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.mounts import Mounts
     from pytest_multiarch.engine.services import Service
     from pytest_multiarch.engine.waiting import WaitFor
-    from pytest_multiarch.image.attestations import Attestation, Provenance, Sbom
+    from pytest_multiarch.image.attestations import Attestation, AttestationReader, Provenance, Sbom
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.image.reference import Reference
     from pytest_multiarch.image.roles import Auditor, Layers, Runner
@@ -63,7 +62,7 @@ class PlatformImage:
         self._store = layers
         self._files: ImageFiles | None = None
         self._files_lock = threading.Lock()
-        self._attested = AttestationReader(client, self.reference, attested)
+        self._attested = tuple(attested)
 
     def __repr__(self) -> str:
         return f"<PlatformImage {self.platform} {self.reference}>"
@@ -113,7 +112,13 @@ class PlatformImage:
         They are claims, and nothing here verifies who makes them. Raises DocumentError: a manifest or a statement is
         broken, or larger than the limits; else what ``manifest`` raises.
         """
-        return self._attested.attestations
+        return self._attestation_reader.attestations
+
+    @cached_property
+    def _attestation_reader(self) -> AttestationReader:
+        from pytest_multiarch.image.attestations import AttestationReader
+
+        return AttestationReader(self.client, self.reference, self._attested)
 
     @property
     def provenance(self) -> Provenance | None:
@@ -121,7 +126,7 @@ class PlatformImage:
 
         Raises MultiArchError: it is said more than once; else what ``attestations`` raises.
         """
-        return self._attested.provenance
+        return self._attestation_reader.provenance
 
     @property
     def sbom(self) -> Sbom | None:
@@ -129,7 +134,7 @@ class PlatformImage:
 
         Only SBOMs are read. Raises MultiArchError: there are several; else what ``attestations`` raises.
         """
-        return self._attested.sbom
+        return self._attestation_reader.sbom
 
     @property
     def files(self) -> ImageFiles:
@@ -139,6 +144,8 @@ class PlatformImage:
         """
         with self._files_lock:
             if self._files is None:
+                from pytest_multiarch.image.filesystem import open_files  # with all that unpacks layers
+
                 self._files = open_files(self, self._store or self.client.layers)
             return self._files
 

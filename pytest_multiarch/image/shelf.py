@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_multiarch.errors import LayerError
 from pytest_multiarch.image.spool import SpoolFile
-from pytest_multiarch.image.unpacking import Compression, Unpacked
+from pytest_multiarch.image.unpacked import Compression, Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

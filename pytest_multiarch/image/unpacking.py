@@ -11,14 +11,13 @@ import errno
 import hashlib
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import zstandard
 
 from pytest_multiarch.errors import LayerError
+from pytest_multiarch.image.unpacked import Compression, Unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,23 +36,6 @@ _FED: Final = 32 * 1024  # a gzip member's end copies what is left of this: many
 _GZIP_ONLY: Final = 31  # zlib.h: 15 bits of window, plus 16 for a gzip header
 _ZSTD_WINDOW: Final = 128 * 1024 * 1024  # what `zstd -d` takes without asking
 _MAGIC: Final = 6
-
-
-class Compression(Enum):
-    """Tell how a layer's blob is compressed."""
-
-    NONE = "none"
-    GZIP = "gzip"
-    ZSTD = "zstd"
-
-
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """Say what a blob became: ``diff_id`` is the digest of the unpacked bytes, as an image's config names its layers."""
-
-    size: int
-    diff_id: str
-    compression: Compression
 
 
 def unpack(blob: BlobReader, target: Path, what: str, limits: LayerLimits, charge: Callable[[int], None]) -> Unpacked:

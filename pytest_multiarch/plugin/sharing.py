@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,6 +41,8 @@ class Controller:
         self._told: dict[str, str] = {}
         self._said: set[str] = set()
         self._nodes: list[Any] = []
+        self._down: list[Any] = []
+        self._ending: Future[list[str]] | None = None
         self._lock = threading.Lock()
         self._checking = threading.Lock()
         self._terminal = threading.RLock()
@@ -67,8 +70,19 @@ class Controller:
         with self._lock:
             return self._told.setdefault(text, nodeid)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Begin to remove what was started when the last worker has told its last result: its process takes time to end."""
+        self._down.append(node)
+        # After an error pytest-xdist may put another worker in its place.
+        if error is None and all(one in self._down for one in self._nodes):
+            self._ending = ThreadPoolExecutor(1, thread_name_prefix="multiarch-ending").submit(self._close)
+
     def close(self) -> list[str]:
         """Take no more requests, remove all that was started, and return what could not be removed."""
+        return self._ending.result() if self._ending is not None else self._close()
+
+    def _close(self) -> list[str]:
         self._server.close()
         with self._lock:
             workshop, self._workshop = self._workshop, None
@@ -146,6 +160,18 @@ class Worker:
         port, key, mode = about[_INPUT]
         share = 1 if mode == "each" else about.get("workercount") if mode in _SPREADING else None
         return cls(Line(port, key), share)
+
+    def check_ahead(self, **wanted: Any) -> None:
+        """Let the controller begin to look for what the run needs, while this process loads what it needs itself.
+
+        Whoever asks for the same afterwards gets what was found, or waits for it.
+        """
+
+        def ask() -> None:
+            with suppress(MultiArchError, UsageProblem):  # whoever asks afterwards is told
+                self._line.call("check", **wanted)
+
+        threading.Thread(target=ask, name="multiarch-check", daemon=True).start()
 
     def build_started(self, platform: object) -> None:
         """Hear nothing: no builds go on here."""

@@ -222,6 +222,8 @@ class State:
             if wanted.default_build and not settings.image:
                 settings.build.check()
             builds = (wanted.builds and not settings.image) or wanted.registry_or_builder
+            if self.worker is not None:
+                self.worker.check_ahead(builds=builds, runs=wanted.engine, image=settings.image)
             self.environment.check(builds=builds, runs=wanted.engine, image=settings.image)
             if (builds or wanted.engine) and settings.engine.runs:
                 self.environment.supports.prepare(settings.platforms)

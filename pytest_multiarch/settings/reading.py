@@ -135,7 +135,7 @@ def _path(config: pytest.Config, text: str) -> Path | None:
 
 def _image(config: pytest.Config, text: str, option: str) -> str:
     from pytest_multiarch.errors import UsageProblem
-    from pytest_multiarch.image.layout import LayoutLocation
+    from pytest_multiarch.image.layout_location import LayoutLocation
 
     if not LayoutLocation.is_one(text):
         return _reference(text, option)
@@ -152,7 +152,7 @@ def resolve_image(config: pytest.Config, text: str) -> str:
     Raises `InvalidReference`: it is meant to be a layout and names none. Raises `UsageProblem`: there is no such layout.
     """
     from pytest_multiarch.errors import UsageProblem
-    from pytest_multiarch.image.layout import LayoutLocation
+    from pytest_multiarch.image.layout_location import LayoutLocation
 
     if not LayoutLocation.is_one(text):
         return text

@@ -31,9 +31,9 @@ from pytest_multiarch.engine.services import ServiceLog
 from pytest_multiarch.engine.support import Support
 from pytest_multiarch.errors import BuildError, EngineError, EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
-from pytest_multiarch.image.filesystem import READ_LIMIT
 from pytest_multiarch.image.index import MultiArchImage
-from pytest_multiarch.image.layout import LayoutLocation
+from pytest_multiarch.image.layout_location import LayoutLocation
+from pytest_multiarch.image.limits import READ_LIMIT
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 from pytest_multiarch.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, RawDocument, digest_of
@@ -225,6 +225,9 @@ class FakeWorkshop:
 
     def adopt(self, folder: Path) -> None:
         self._calls.add("adopt")
+
+    def release(self, folder: Path) -> None:
+        self._calls.add("release")
 
     def stop(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -240,3 +240,20 @@ def test_what_a_worker_cannot_remove_is_a_warning_of_the_run(project: Project) -
     assert result.ret == pytest.ExitCode.OK
     assert result.parseoutcomes() == {"passed": 7, "warnings": 2}
     result.stdout.fnmatch_lines(["*PytestWarning: multiarch: removing container x: it is busy"])
+
+
+def test_all_that_was_made_is_there_for_a_worker_that_takes_anothers_place(project: Project) -> None:
+    project.fake_engine()
+    project.write(
+        test_it="""
+        import os
+        def test_1(platform_container):
+            os._exit(9)
+        def test_2(platform_container):
+            assert os.environ["PYTEST_XDIST_WORKER"] == "gw1"
+        """
+    )
+    result = project.run_apart("-n1", "--multiarch-platforms=linux/amd64")
+    assert result.parseoutcomes() == {"failed": 1, "passed": 1}
+    assert "worker 'gw0' crashed" in result.stdout.str()
+    assert [call["process"] for call in project.calls("closed workshop")] == ["main"]

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_multiarch.dockerfile import BaseImage
-from pytest_multiarch.engine.bases import _home, _platforms_of, _tag, copy_bases
-from pytest_multiarch.engine.registry import Registry
+from pytest_multiarch.engine.bases import BaseUse, _home, _tag, copy_bases
 from pytest_multiarch.engine.spec import BuildSpec
-from pytest_multiarch.errors import BuildError, NotInRegistry
-from pytest_multiarch.image.credentials import Credentials
+from pytest_multiarch.errors import BuildError, EngineError, NotInRegistry
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 from pytest_multiarch.image.transport import Limits
@@ -22,7 +20,7 @@ from tests.unit.fake_registry import FakeRegistry
 from tests.unit.images import add_image, add_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_multiarch.engine.bases import Bases
@@ -77,6 +75,8 @@ class Copying:
 
     def __init__(self, client: RegistryClient, target: FakeRegistry, listener: Listener, folder: Path) -> None:
         self._client, self._target, self._listener, self._folder = client, target, listener, folder
+        self.started: Callable[[], RegistryClient] | None = None
+        """Gives the client of the target registry, once that has started."""
 
     def spec(self, dockerfile: str, **options: Any) -> BuildSpec:
         (self._folder / "Dockerfile").write_text(dockerfile)
@@ -87,9 +87,8 @@ class Copying:
             spec,
             platforms,
             source=self._client,
-            target=self._client,
-            registry=Registry(self._target.host, self._target.url, Credentials("u", "p")),
-            repository=Reference.parse(f"{self._target.host}/flow:latest"),
+            target=self.started or (lambda: self._client),
+            repository=lambda: Reference.parse(f"{self._target.host}/flow:latest"),
             builders_own=AMD64,
             listener=self._listener,
         )
@@ -122,21 +121,21 @@ def home(source: FakeRegistry, name: str) -> str:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ([""], [AMD64, ARM64]),
-        (["$TARGETPLATFORM"], [AMD64, ARM64]),
+        ([""], [ARM64]),
+        (["$TARGETPLATFORM"], [ARM64]),
         (["$BUILDPLATFORM"], [S390X]),
         (["linux/arm/v7"], [ARM_V7]),
         (["linux/arm64/v8"], [ARM64]),
-        (["linux/$TARGETARCH"], [AMD64, ARM64, S390X]),
-        (["nonsense"], [AMD64, ARM64, S390X]),
-        (["$BUILDPLATFORM", ""], [S390X, AMD64, ARM64]),
+        (["linux/$TARGETARCH"], [ARM64, S390X]),
+        (["nonsense"], [ARM64, S390X]),
+        (["$BUILDPLATFORM", ""], [S390X, ARM64]),
         (["linux/arm64", "", "linux/amd64"], [ARM64, AMD64]),
-        ([], []),
+        ([], [ARM64]),
     ],
 )
 def test_a_base_is_wanted_for_the_platforms_that_its_stages_ask_for(said: list[str], expected: list[Platform]) -> None:
-    named = [BaseImage("x", 1, platform) for platform in said] + [BaseImage("other", 9, "linux/ppc64le")]
-    assert _platforms_of("x", named, [AMD64, ARM64], S390X) == expected
+    use = BaseUse(tuple(BaseImage("x", 1, platform) for platform in said), S390X)
+    assert use.platforms(ARM64) == expected
 
 
 @pytest.mark.parametrize(
@@ -156,9 +155,8 @@ def test_a_base_is_wanted_for_the_platforms_that_its_stages_ask_for(said: list[s
     ],
 )
 def test_each_base_has_a_home_and_a_tag(text: str, repository: str, tag: str) -> None:
-    registry = Registry("localhost:5001", "http://127.0.0.1:5001", Credentials("u", "p"))
     reference = Reference.parse(text)
-    found = _home(registry, reference).with_tag(_tag(reference))
+    found = _home("localhost:5001", reference).with_tag(_tag(reference))
     assert (found.registry, found.repository, found.tag) == ("localhost:5001", repository, tag)
     assert Reference.parse(str(found)) == found
 
@@ -303,3 +301,38 @@ def test_one_tag_pinned_to_two_digests_is_two_images(copying: Copying, source: F
     bases = copying(copying.spec("".join(f"FROM {name}\n" for name in names)), AMD64)
     assert list(bases.contexts) == names
     assert len(set(bases.contexts.values())) == 2
+
+
+def test_what_one_platform_reads_of_a_base_does_not_depend_on_the_others(
+    copying: Copying, source: FakeRegistry
+) -> None:
+    base = add(source, "debian", "linux/amd64", "linux/arm64", "linux/s390x")
+    entries = json.loads(source.manifests["debian", "1"][0])["manifests"]
+    amd64, arm64 = (entry["digest"] for entry in entries[:2])
+    spec = copying.spec(f"FROM --platform=$BUILDPLATFORM {base} AS tools\nFROM {base}\nCOPY --from=tools / /\n")
+    one, more = copying(spec, ARM64), copying(spec, AMD64, ARM64, S390X)
+    assert one.contexts != more.contexts
+    assert one.read_for(ARM64) == more.read_for(ARM64) == {base: (amd64, arm64)}
+    assert more.read_for(AMD64) == {base: (amd64,)}
+
+
+def test_of_a_base_without_an_index_all_is_read(copying: Copying, source: FakeRegistry) -> None:
+    digest = add_image(source, "plain", "linux/amd64", "1")["digest"]
+    base = f"{source.host}/plain:1"
+    assert copying(copying.spec(f"FROM {base}\n"), S390X).read_for(S390X) == {base: (digest,)}
+
+
+def test_a_registry_that_does_not_start_is_no_fault_of_the_base(
+    copying: Copying, source: FakeRegistry, listener: Listener
+) -> None:
+    asked: list[object] = []
+
+    def started() -> RegistryClient:
+        asked.extend(source.asked("GET", "/manifests/"))
+        raise EngineError("starting the registry", "no space")
+
+    copying.started = started
+    with pytest.raises(EngineError, match="no space"):
+        copying(copying.spec(f"FROM {add(source, 'debian', 'linux/amd64')}\n"), AMD64)
+    assert listener.notes == []
+    assert len(asked) == 2  # the index and the manifest: they are read meanwhile

@@ -14,6 +14,7 @@ from pytest_multiarch.engine.cleanup import close_book, remove, sweep_abandoned,
 from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.ledger import Ledger
 from tests.unit.fake_engine_api import Answer, FakeEngineApi
+from tests.unit.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,6 +221,22 @@ def test_what_other_processes_of_a_run_have_left_goes_first(engine: Engine, ledg
     assert sorted(api.deleted[:-1]) == ["/containers/warm-0", "/containers/warm-1"]
     assert api.deleted[-1] == "/images/i"
     assert not any(book.folder.exists() for book in [ledger, *workers])
+
+
+def test_images_go_when_nobody_is_at_the_books_of_other_processes_any_more(
+    engine: Engine, ledger: Ledger, api: FakeEngineApi
+) -> None:
+    for kind in ("container", "volume", "image"):
+        ledger.add(kind, kind)
+    seen: list[list[str]] = []
+
+    def others() -> None:
+        wait_until(lambda: "/containers/container" in api.deleted)  # its own containers are not held up
+        seen.append(list(api.deleted))
+
+    assert close_book(engine, ledger, others) == []
+    assert seen == [["/containers/container"]]
+    assert set(api.deleted) == {"/containers/container", "/volumes/volume", "/images/image"}
 
 
 def test_a_dead_run_is_swept_with_its_other_processes_though_its_own_book_is_empty(

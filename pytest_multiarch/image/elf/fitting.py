@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_multiarch.image.elf.values import (
+from pytest_multiarch.image.elf.values import ElfType, FloatAbi
+from pytest_multiarch.image.machines import (
     EM_386,
     EM_AARCH64,
     EM_AMDGPU,
@@ -28,8 +29,6 @@ from pytest_multiarch.image.elf.values import (
     EM_SPARCV9,
     EM_X86_64,
     MACHINE_NAMES,
-    ElfType,
-    FloatAbi,
 )
 
 if TYPE_CHECKING:

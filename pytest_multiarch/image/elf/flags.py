@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pytest_multiarch.image.elf.values import EM_ARM, EM_LOONGARCH, EM_RISCV, FloatAbi
+from pytest_multiarch.image.elf.values import FloatAbi
+from pytest_multiarch.image.machines import EM_ARM, EM_LOONGARCH, EM_RISCV
 
 _ARM_EABI: Final = 0xFF000000
 _ARM_EABI_5: Final = 0x05000000

@@ -9,8 +9,9 @@ from pytest_multiarch.image.elf import arm, golang, layout
 from pytest_multiarch.image.elf.dynamic import LONGEST_NAME, Dynamic, read_dynamic, text
 from pytest_multiarch.image.elf.flags import float_abi
 from pytest_multiarch.image.elf.notes import isa_level, note_segments
-from pytest_multiarch.image.elf.values import EM_386, EM_ARM, EM_X86_64, ElfFile, ElfType, FloatAbi
+from pytest_multiarch.image.elf.values import ElfFile, ElfType, FloatAbi
 from pytest_multiarch.image.elf.window import Window
+from pytest_multiarch.image.machines import EM_386, EM_ARM, EM_X86_64
 
 if TYPE_CHECKING:
     from typing import BinaryIO

@@ -23,7 +23,7 @@ from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.limits import LayerLimits
 from pytest_multiarch.image.reference import Reference
-from pytest_multiarch.image.unpacking import Compression
+from pytest_multiarch.image.unpacked import Compression
 from pytest_multiarch.oci import DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_registry import Fault

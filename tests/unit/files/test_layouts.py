@@ -23,7 +23,8 @@ from pytest_multiarch.errors import (
 )
 from pytest_multiarch.image.copying import copy_image
 from pytest_multiarch.image.index import MultiArchImage
-from pytest_multiarch.image.layout import LayoutClient, LayoutLocation
+from pytest_multiarch.image.layout import LayoutClient
+from pytest_multiarch.image.layout_location import LayoutLocation
 from pytest_multiarch.oci import OCI_LAYER, OCI_MANIFEST
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_registry import FakeRegistry

@@ -15,7 +15,7 @@ from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.limits import LayerLimits
 from pytest_multiarch.image.shelf import BorrowedFolder, Shelf
 from pytest_multiarch.image.spool import SpoolFolder
-from pytest_multiarch.image.unpacking import Compression, Unpacked
+from pytest_multiarch.image.unpacked import Compression, Unpacked
 from tests.unit.files.common import NAME, MemoryReader, file, tar
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import pytest
 from pytest_multiarch.errors import LayerError
 from pytest_multiarch.image import unpacking
 from pytest_multiarch.image.limits import LayerLimits
-from pytest_multiarch.image.unpacking import Compression, Unpacked, unpack
+from pytest_multiarch.image.unpacked import Compression, Unpacked
+from pytest_multiarch.image.unpacking import unpack
 from tests.unit.files.common import MemoryBlob
 
 if TYPE_CHECKING:
