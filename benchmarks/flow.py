@@ -1,8 +1,9 @@
 """The sample project tested on two platforms, from start to exit, beside the same by hand in a shell; and how soon it begins.
 
 ``python -m benchmarks flow``: by hand is `by_hand.sh`, with 10 and with 1 `docker run` for each platform; ours has as many
-checks, and compares the index. Then: the time to the first result of the native platform beside building that platform
-alone, by hand; and the time to the first result of a second run with ``--multiarch-reuse``.
+checks, in one process and with two workers of pytest-xdist, and compares the index. Then: the time to the first result of
+the native platform beside building that platform alone, by hand; and the time to the first result of a second run with
+``--multiarch-reuse``.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.commands import PYTEST, Command, commands_in_turns, compared, pytest_options, run
-from benchmarks.measuring import Sample, verdict
+from benchmarks.measuring import BenchmarkError, Sample, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 PLATFORMS: Final = "linux/amd64,linux/arm64"
 MOST: Final = {10: 0.5, 1: 1.15}
 """Which part of the shell's time this plugin may take, by the number of runs for each platform."""
+WAYS: Final = {"in one process": (), "with two workers": ("-n2",)}
 FIRST_LATER: Final = 1.5
 REUSED_FIRST: Final = 1.5
 
@@ -59,19 +62,21 @@ def main(argv: Sequence[str]) -> tuple[dict[str, Any], bool]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks flow", description=__doc__)
     parser.add_argument("--turns", type=int, default=3, help="how often each is measured, after one turn to warm up")
     options = parser.parse_args(argv)
+    if find_spec("xdist") is None:
+        raise BenchmarkError("xdist is not there: pip install pytest-xdist")
     for image in ("registry:2", "moby/buildkit:buildx-stable-1"):
         subprocess.run(["docker", "pull", "--quiet", image], check=True, stdout=subprocess.DEVNULL, timeout=300)
     figures: dict[str, Any] = {}
     held = []
     with _project() as folder:
         for runs, most in MOST.items():
-            what = f"{runs} runs for each platform"
-            print(what)
-            found = commands_in_turns(
-                {"ours": _ours(folder, runs), "by hand": _by_hand(folder, PLATFORMS, runs)}, options.turns
-            )
-            figures[what], holds = compared(found["ours"], found["by hand"], most, what)
-            held.append(holds)
+            print(f"{runs} runs for each platform")
+            ours = {way: _ours(folder, runs, args=args) for way, args in WAYS.items()}
+            found = commands_in_turns({**ours, "by hand": _by_hand(folder, PLATFORMS, runs)}, options.turns)
+            for way in ours:
+                what = f"{runs} runs for each platform, {way}"
+                figures[what], holds = compared(found[way], found["by hand"], most, what)
+                held.append(holds)
         for name, measure in (("first native result", _first), ("first result, nothing changed", _reused)):
             print(name)
             figures[name], holds = measure(folder, options.turns)
@@ -92,8 +97,9 @@ def _project() -> Iterator[Path]:
         yield folder
 
 
-def _ours(folder: Path, runs: int, *more: str) -> Command:
-    return Command((*PYTEST, f"test_{runs}.py", *pytest_options([f"platforms={PLATFORMS}", *more])), folder)
+def _ours(folder: Path, runs: int, *more: str, args: Sequence[str] = ()) -> Command:
+    options = pytest_options([f"platforms={PLATFORMS}", *more])
+    return Command((*PYTEST, *args, f"test_{runs}.py", *options), folder)
 
 
 def _by_hand(folder: Path, platforms: str, runs: int) -> Command:

@@ -204,57 +204,27 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     """Say which platform is tested where the user named none."""
     if not items:
         return []
-    from pytest_multiarch.errors import UsageProblem
-    from pytest_multiarch.plugin.selection import needs
-    from pytest_multiarch.plugin.state import State
+    from pytest_multiarch.plugin.beginning import unnamed_platforms
 
-    try:
-        if not needs(items).platforms or State.of(config).settings.platforms_given:
-            return []
-    except UsageProblem:
-        return []  # already told: pytest comes here after an error, too
-    platforms = ", ".join(map(str, State.of(config).settings.platforms))
-    return [f"multiarch: {platforms}, this machine's own (choose others with --multiarch-platforms)"]
+    return unnamed_platforms(config, items)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """In a worker of pytest-xdist, look ahead before its controller hears that it is ready, and so can still end the run."""
     if hasattr(session.config, "workerinput"):
-        _look_ahead(session)
+        from pytest_multiarch.plugin.beginning import begin
+
+        begin(session)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Look ahead before the first test, and never for --collect-only."""
     if not hasattr(session.config, "workerinput"):
-        _look_ahead(session)
+        from pytest_multiarch.plugin.beginning import begin
 
-
-def _look_ahead(session: pytest.Session) -> None:
-    """Check, once collection has shown what is needed, that it is there, and start it."""
-    option = session.config.option
-    if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
-        return
-    # Empty in pytest-xdist's controller, which runs no tests itself.
-    items = getattr(session, "items", [])
-    if not items:
-        return
-    from pytest_multiarch.plugin.selection import needs
-    from pytest_multiarch.plugin.state import State
-
-    wanted = needs(items)
-    state = State.of(session.config)
-    if wanted.platforms and state.worker is not None:
-        for line in pytest_report_collectionfinish(session.config, items):
-            state.worker.note(line.removeprefix("multiarch: "))
-    if wanted.anything:
-        from pytest_multiarch.plugin.support import announce
-
-        is_there = state.preflight(wanted, [item for item in items if needs([item]).anything])
-        announce(session.config, state)
-        if is_there:
-            state.prepare(items)
+        begin(session)
 
 
 # The innermost wrapper: the others, such as pytest's own logging, have begun when this raises.
