@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pytest_multiarch.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from docker import APIClient
+    from pytest_multiarch.engine.patience import Patience, PatientClient
 
 _POINTERS = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT")
 
@@ -49,26 +50,33 @@ def address_of(arguments: Mapping[str, Any]) -> str:
     return str(arguments.get("base_url") or DEFAULT_UNIX_SOCKET).replace("http+unix://", "unix://")
 
 
-def knock(arguments: Mapping[str, Any]) -> None:
-    """Connect to the daemon's socket once: where nobody listens, the SDK would leave its own socket open.
-
-    Raises `OSError`.
-    """
-    scheme, _, path = address_of(arguments).partition("://")
-    if scheme == "unix":
+def knock(address: str, timeout: float = 10) -> None:
+    """Connect to a daemon once, and say nothing; to one behind ssh not even that. Raises `OSError`: nobody listens there."""
+    parts = urlsplit(address)
+    if parts.scheme == "unix":
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
-            knocking.settimeout(10)
-            knocking.connect(path)
+            knocking.settimeout(timeout)
+            knocking.connect(parts.path)
+    elif parts.scheme in ("tcp", "http", "https"):
+        default = 2376 if parts.scheme == "https" else 2375
+        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or default), timeout=timeout).close()
 
 
-def make_client(arguments: Mapping[str, Any], timeout: float, api_version: str) -> APIClient:
-    """Return a client of the SDK's, which speaks this version of the API; ``timeout`` is in seconds, for each answer."""
-    from docker import APIClient
+def make_client(
+    arguments: Mapping[str, Any], timeout: float, api_version: str, patience: Patience | None = None
+) -> PatientClient:
+    """Return a client of the SDK's, which speaks this version of the API; ``timeout`` is in seconds, for each answer.
+
+    ``patience`` is what waits for a daemon that is gone for a moment; without it nobody is told that it does.
+    """
     from requests.utils import get_environ_proxies
 
+    from pytest_multiarch.engine.patience import Patience, PatientClient
+
     address = address_of(arguments)
+    patience = patience or Patience()
     if not address.startswith("ssh://"):
-        client = APIClient(**arguments, version=api_version, timeout=int(timeout))
+        client = PatientClient(address, patience, **arguments, version=api_version, timeout=int(timeout))
         # Else REQUESTS_CA_BUNDLE takes the place of the daemon's own authority (psf/requests#3829).
         client.proxies = get_environ_proxies(client.base_url)
         client.trust_env = False
@@ -76,6 +84,6 @@ def make_client(arguments: Mapping[str, Any], timeout: float, api_version: str) 
     from pytest_multiarch.engine.ssh import SshAdapter
 
     # Made for a socket that nobody opens: what is mounted in its place is what it talks through.
-    client = APIClient("unix:///dev/null", version=api_version, timeout=int(timeout))
+    client = PatientClient(address, patience, base_url="unix:///dev/null", version=api_version, timeout=int(timeout))
     client.mount("http+docker://", SshAdapter(address, timeout=timeout))
     return client

@@ -36,7 +36,7 @@ class Belongings:
         note: Callable[[str], None],
         owner: Workshop | None = None,
     ) -> None:
-        self.daemons = Daemons(options.nodes)
+        self.daemons = Daemons(options.nodes, note)
         self.readers = Readers(self.mirrors, options.plain_http, owner.layers if owner is not None else None)
         self.supports = Supports(options, self.daemons.of, self.book)
         self._options = options

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from pytest_multiarch.engine.facts import DaemonFacts
+    from pytest_multiarch.engine.patience import Patience
     from pytest_multiarch.engine.relay import Relay
     from pytest_multiarch.image.credentials import Credentials
     from pytest_multiarch.platforms import Platform
@@ -50,11 +51,13 @@ class Engine:
         """Which node of the run this is; empty for its main daemon."""
 
     @classmethod
-    def connect(cls, environ: Mapping[str, str] | None = None, *, timeout: float = 60) -> Engine:
+    def connect(
+        cls, environ: Mapping[str, str] | None = None, *, timeout: float = 60, patience: Patience | None = None
+    ) -> Engine:
         """Connect where the docker client would: ``DOCKER_HOST``, else the current context, else the default socket.
 
-        ``environ`` stands in for the process's environment (the daemon of another run). Raises `EngineUnavailable`
-        where nothing answers or what answers is too old.
+        ``environ`` stands in for the process's environment (the daemon of another run); ``patience`` waits for the daemon
+        should it go away later. Raises `EngineUnavailable` where nothing answers or what answers is too old.
         """
         from docker.errors import DockerException
         from requests.exceptions import RequestException
@@ -64,7 +67,8 @@ class Engine:
             pointers = pointers_of(os.environ if environ is None else environ)
             arguments = sdk_arguments(pointers)
             where = f"the Docker daemon at {address_of(arguments)}"
-            knock(arguments)
+            # Where nobody listens at a socket, the SDK would leave its own open.
+            knock(address_of(arguments))
             # Not version="auto": where nothing answers, the SDK would leave its connections open.
             with closing(make_client(arguments, timeout, ".".join(map(str, MINIMUM_API)))) as probe:
                 version = probe.version(api_version=False)
@@ -77,7 +81,7 @@ class Engine:
                 f"Engine {version.get('Version', 'unknown')} with API {api_version} is too old",
                 f"API {'.'.join(map(str, MINIMUM_API))} (Engine 20.10) or newer is needed; upgrade Docker Engine.",
             )
-        client = make_client(arguments, timeout, api_version)
+        client = make_client(arguments, timeout, api_version, patience)
         try:
             return cls(client, read_facts(version, client.info()), pointers, address_of(arguments))
         except (DockerException, RequestException, OSError) as error:
@@ -85,12 +89,13 @@ class Engine:
             raise _unavailable(where, error) from None
 
     @classmethod
-    def at(cls, endpoint: str, *, timeout: float = 60) -> Engine:
+    def at(cls, endpoint: str, *, timeout: float = 60, patience: Patience | None = None) -> Engine:
         """Connect to a node: an address such as ``ssh://host`` or ``unix:///path``, or the name of a docker context.
 
         Raises `EngineUnavailable`.
         """
-        engine = cls.connect({"DOCKER_HOST" if "://" in endpoint else "DOCKER_CONTEXT": endpoint}, timeout=timeout)
+        environ = {"DOCKER_HOST" if "://" in endpoint else "DOCKER_CONTEXT": endpoint}
+        engine = cls.connect(environ, timeout=timeout, patience=patience)
         engine.endpoint = endpoint
         return engine
 

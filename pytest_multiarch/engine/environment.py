@@ -200,6 +200,7 @@ class Environment:
     def close(self) -> list[str]:
         """End builds, remove all that this process has started, and return what could not be removed, a line each."""
         self._belongings.readers.stop()  # first, so that nobody here waits for a registry, or for builds
+        self._belongings.daemons.end()
         self._workshop.leave()
         if self._own is not None:
             self._own.stop()

@@ -170,6 +170,7 @@ class LocalWorkshop:
         """End builds, and whoever waits for them."""
         self._stopping.set()
         self.belongings.readers.stop()
+        self.belongings.daemons.end()
         for wait in (False, True):
             self._brought.shutdown(wait=wait, cancel_futures=True)
             self._builds.shutdown(wait=wait, cancel_futures=True)

@@ -101,6 +101,24 @@ def test_a_daemon_that_restarts_between_two_commands_costs_no_test(
 
 
 @pytest.mark.usefixtures("daemon")
+def test_a_daemon_that_is_gone_for_a_moment_is_waited_for(
+    project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
+) -> None:
+    nothing_is_left = request.getfixturevalue("nothing_is_left")
+    (project / "Dockerfile").write_text(GOOD, encoding="utf-8")
+    (project / "test_it.py").write_text(TESTS, encoding="utf-8")
+    run = start()
+    run.reach((project / "ready").exists)
+    lab("halt")
+    (project / "restarted").touch()
+    run.reach(lambda: "does not answer; waiting up to 20 s for it" in run.output)
+    lab("start")
+    assert run.end() == pytest.ExitCode.OK, run.output
+    assert "4 passed" in run.output
+    nothing_is_left()
+
+
+@pytest.mark.usefixtures("daemon")
 def test_a_daemon_that_restarts_costs_the_test_whose_command_it_was_running(
     project: Path, start: Callable[..., Run], request: pytest.FixtureRequest
 ) -> None:

@@ -86,16 +86,18 @@ class FakeEngineApi:
         return [one.path for one in self.asked("DELETE")]
 
     @contextmanager
-    def running(self, *, tcp: bool = False) -> Iterator[FakeEngineApi]:
-        """Serve on a Unix socket, or on a free port of the loopback interface."""
+    def running(self, *, tcp: bool = False, at: str = "") -> Iterator[FakeEngineApi]:
+        """Serve on a Unix socket, or on a free port of the loopback interface; ``at`` is an address that it had before."""
         with tempfile.TemporaryDirectory(prefix="api-", dir=_SOCKETS) as folder:
             server: _TcpServer | _UnixServer
             if tcp:
-                server = _TcpServer(("127.0.0.1", 0), _Handler)
+                server = _TcpServer(("127.0.0.1", urlsplit(at).port or 0), _Handler)
                 self.url = f"tcp://127.0.0.1:{server.server_port}"
             else:
-                server = _UnixServer(f"{folder}/s", _Handler)
-                self.url = f"unix://{folder}/s"
+                path = urlsplit(at).path or f"{folder}/s"
+                server = _UnixServer(path, _Handler)
+                self.url = f"unix://{path}"
+            self.closing.clear()
             server.fake = self
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()

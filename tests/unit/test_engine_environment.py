@@ -132,13 +132,13 @@ class World:
         there = {"has_image": lambda reference: False, "pull": pull, "is_elsewhere": False}
         return cast("Engine", SimpleNamespace(environ={}, facts=facts, endpoint=endpoint, close=close, **there))
 
-    def _connect(self) -> Engine:
+    def _connect(self, patience: object = None) -> Engine:
         self.note("engine connected")
         if self.engine_error is not None:
             raise self.engine_error
         return self._engine("")
 
-    def _at(self, endpoint: str) -> Engine:
+    def _at(self, endpoint: str, patience: object = None) -> Engine:
         self.note(f"engine {endpoint} connected")
         return self._engine(endpoint)
 
