@@ -51,8 +51,8 @@ class Reusing:
         }.items():
             (self.folder / name).write_text(text, encoding="utf-8")
 
-    def run(self) -> subprocess.CompletedProcess[str]:
-        done = run_pytest(self.folder, BOTH, "--multiarch-reuse", XDG_STATE_HOME=str(self.state))
+    def run(self, platforms: str = BOTH) -> subprocess.CompletedProcess[str]:
+        done = run_pytest(self.folder, platforms, "--multiarch-reuse", XDG_STATE_HOME=str(self.state))
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -121,3 +121,9 @@ def test_unchanged_nothing_is_built_and_changed_only_what_has_changed(reusing: R
     for seen in reusing.random().values():
         assert len(seen) == 4
         assert len(set(seen[1:])) == 1  # also the changed one: from the cache
+
+
+def test_a_platform_is_not_built_again_where_others_are_left_out(reusing: Reusing) -> None:
+    alone = reusing.run("--multiarch-platforms=linux/arm64")
+    assert UNCHANGED in alone.stdout
+    assert "building" not in alone.stdout
