@@ -213,15 +213,19 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 def pytest_collection_finish(session: pytest.Session) -> None:
     """In a worker of pytest-xdist, look ahead before its controller hears that it is ready, and so can still end the run."""
     if hasattr(session.config, "workerinput"):
-        from pytest_multiarch.plugin.beginning import begin
-
-        begin(session)
+        _begin(session)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Look ahead before the first test, and never for --collect-only."""
     if not hasattr(session.config, "workerinput"):
+        _begin(session)
+
+
+def _begin(session: pytest.Session) -> None:
+    # None in pytest-xdist's controller, which runs no tests itself; and then nothing more is loaded.
+    if getattr(session, "items", []):
         from pytest_multiarch.plugin.beginning import begin
 
         begin(session)

@@ -19,10 +19,7 @@ def begin(session: pytest.Session) -> None:
     option = session.config.option
     if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
         return
-    # Empty in pytest-xdist's controller, which runs no tests itself.
-    items = getattr(session, "items", [])
-    if not items:
-        return
+    items = session.items
     wanted = needs(items)
     state = State.of(session.config)
     if wanted.platforms and state.worker is not None:
