@@ -56,7 +56,7 @@ def knock(address: str, timeout: float = 10) -> None:
     if parts.scheme == "unix":
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
             knocking.settimeout(timeout)
-            knocking.connect(parts.path)
+            knocking.connect(address.partition("://")[2])  # a path may have what ends one in a URL
     elif parts.scheme in ("tcp", "http", "https"):
         default = 2376 if parts.scheme == "https" else 2375
         socket.create_connection((parts.hostname or "127.0.0.1", parts.port or default), timeout=timeout).close()
