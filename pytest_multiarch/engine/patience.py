@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest, Response
 
-LIMIT: Final = 20.0
-"""How long a daemon is waited for, in seconds; one with a few containers is back in two to ten."""
+LIMIT: Final = 60.0
+"""How long a daemon is waited for, in seconds.
+
+Where its containers end when they are asked to, it is back in two to ten. Those that do not, it gives 15 before it kills them
+(dockerd's ``--shutdown-timeout``), and its containerd 15 more, and takes no connection from the beginning of that on.
+"""
 _PAUSE: Final = 0.2
 
 

@@ -88,7 +88,7 @@ def test_what_nobody_was_there_to_take_is_asked_again_once_somebody_is(
         asking.join(20)
     assert problems == []
     assert len(api.asked("POST", "/containers/c/start")) == 1
-    assert notes == [f"the Docker daemon at {address} does not answer; waiting up to 20 s for it"]
+    assert notes == [f"the Docker daemon at {address} does not answer; waiting up to 60 s for it"]
 
 
 def test_one_that_does_not_come_back_is_waited_for_once_until_it_has_answered(
