@@ -30,7 +30,7 @@ WAITING = "import time; time.sleep(600)"
 UNCHANGED = "nothing has changed, not built again"
 KEPT = re.compile(r"/(?:buildx_buildkit_)?(multiarch-kept-[0-9a-f]{12})-(?:builder0|registry)")
 CACHE = re.compile(r"buildx_buildkit_multiarch-kept-[0-9a-f]{12}-builder0_state|[0-9a-f]{64}")
-IMAGES = re.compile(r"\['(?:registry|moby/buildkit|127\.0\.0\.1:1/buildkit|localhost:\d+/[^']*)[:@][^']*'\]")
+IMAGES = re.compile(r"sha256:[0-9a-f]{64} (?:registry|moby/buildkit|127\.0\.0\.1:1/buildkit|localhost:\d+/.+)[:@].+")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Promise:
             sorted(KEPT.sub(r"\1", name) for name in now.containers - self.before.containers) == [*self._names()] * 2
             and len(now.volumes - self.before.volumes) == 2
             and all(CACHE.fullmatch(name) for name in now.volumes - self.before.volumes)
-            and all(IMAGES.search(image) for image in now.images - self.before.images)
+            and all(IMAGES.fullmatch(image) for image in now.images - self.before.images)
             and self._without_what_is_kept(now) == self._without_what_is_kept(self.before)
             and not files()
         )

@@ -83,7 +83,7 @@ class Machine:
                 containers=frozenset(name for one in api.containers(all=True) for name in one["Names"]),
                 volumes=frozenset(one["Name"] for one in api.volumes()["Volumes"] or ()),
                 networks=frozenset(one["Name"] for one in api.networks()),
-                images=frozenset(_image(one) for one in images),
+                images=frozenset(name for one in images for name in _names(one)),
                 files=_files(),
                 processes=_processes(),
                 docker_folder=_tree(user_docker_folder()),
@@ -128,8 +128,10 @@ def _references() -> set[str]:
     return {reference for reference in told.split() if "<none>" not in reference}
 
 
-def _image(said: Mapping[str, Any]) -> str:
-    return f"{said['Id']} {sorted(said['RepoTags'] or ())} {sorted(said['RepoDigests'] or ())}"
+def _names(said: Mapping[str, Any]) -> list[str]:
+    """Return what an image is called, each with its id, so that a name more or less is seen as that; of one without, the id."""
+    names = [name for part in ("RepoTags", "RepoDigests") for name in said[part] or () if "<none>" not in name]
+    return [f"{said['Id']} {name}" for name in names] or [str(said["Id"])]
 
 
 def _files() -> frozenset[str]:
