@@ -33,7 +33,7 @@ def close_book(engine: Engine, ledger: Ledger, others: Callable[[], object] = la
 
     def close_others() -> list[str]:
         others()
-        return [line for folder in ledger.adopted() for line in sweep_folder(folder, settle=())]
+        return [line for folder in ledger.adopted() for line in sweep_folder(folder, settle=(), known=engine)]
 
     entries = ledger.entries()
     containers = [owned for owned in entries if owned.kind == "container"]
@@ -65,32 +65,34 @@ def _remove_everywhere(engine: Engine, ledger: Ledger, entries: Sequence[Owned])
 
 def remove(engine: Engine, ledger: Ledger, entries: Sequence[Owned]) -> list[str]:
     """Remove some entries of the book, side by side, and strike them out."""
-    problems: list[str] = []
     # A volume or image that a container uses cannot go, so containers go first.
-    for kinds in (("container",), ("volume", "image")):
-        batch = [owned for owned in entries if owned.kind in kinds]
-        if not batch:
-            continue
-        with ThreadPoolExecutor(max_workers=min(8, len(batch))) as pool:
-            for owned, problem in zip(
-                batch, pool.map(lambda owned: _remove_one(engine, ledger, owned), batch), strict=True
-            ):
-                if problem:
-                    problems.append(problem)
-                elif owned.kind != "image":
-                    ledger.strike(owned)
-    return problems
+    problems = _remove_batch(engine, ledger, [owned for owned in entries if owned.kind == "container"])
+    with ThreadPoolExecutor(1) as pool:
+        volumes = pool.submit(_remove_batch, engine, ledger, [owned for owned in entries if owned.kind == "volume"])
+        problems += _remove_images(engine, ledger, [owned for owned in entries if owned.kind == "image"])
+        return problems + volumes.result()
 
 
-def _remove_one(engine: Engine, ledger: Ledger, owned: Owned) -> str:
-    if owned.kind != "image":
-        return _objection(engine, owned)
-    # In the same turn as it is struck out: a run that looks in between would leave the image to this one.
+def _remove_images(engine: Engine, ledger: Ledger, images: Sequence[Owned]) -> list[str]:
+    if not images:
+        return []
+    # In the same turn as they are struck out: a run that looks in between would leave an image to this one.
     with turn(ledger):
-        problem = "" if is_claimed_elsewhere(ledger, owned) else _objection(engine, owned)
+        theirs = {owned for owned in images if is_claimed_elsewhere(ledger, owned)}
+        for owned in theirs:
+            ledger.strike(owned)
+        return _remove_batch(engine, ledger, [owned for owned in images if owned not in theirs])
+
+
+def _remove_batch(engine: Engine, ledger: Ledger, batch: Sequence[Owned]) -> list[str]:
+    if not batch:
+        return []
+    with ThreadPoolExecutor(max_workers=min(8, len(batch))) as pool:
+        objections = list(pool.map(lambda owned: _objection(engine, owned), batch))
+    for owned, problem in zip(batch, objections, strict=True):
         if not problem:
             ledger.strike(owned)
-    return problem
+    return [problem for problem in objections if problem]
 
 
 def _objection(engine: Engine, owned: Owned) -> str:
@@ -122,28 +124,33 @@ def sweep_abandoned() -> list[str]:
     return problems
 
 
-def sweep_folder(folder: Path, *, settle: Sequence[float] = _SETTLE) -> list[str]:
+def sweep_folder(folder: Path, *, settle: Sequence[float] = _SETTLE, known: Engine | None = None) -> list[str]:
     """Remove what one run has left, even where its process seems to live (the watchdog knows that it does not).
 
     It has only just died: what it had asked the daemon for may come up a moment later, so it is looked for again.
+    ``known`` is a connection that is there already, used where it leads to that run's daemon.
     """
     run = open_abandoned(folder, even_if_alive=True)
-    return _sweep(run, settle=settle) if run is not None else []
+    return _sweep(run, settle=settle, known=known) if run is not None else []
 
 
-def _sweep(run: AbandonedRun, *, settle: Sequence[float] = ()) -> list[str]:
+def _sweep(run: AbandonedRun, *, settle: Sequence[float] = (), known: Engine | None = None) -> list[str]:
     end_clients(run.ledger.folder)
     entries = run.ledger.entries()
     if not entries and not run.ledger.adopted():
         run.ledger.remove_folder()
         return []
     try:
-        engine = Engine.connect(run.environ, timeout=30)
+        engine = (
+            known
+            if known is not None and dict(known.environ) == run.environ
+            else Engine.connect(run.environ, timeout=30)
+        )
     except EngineUnavailable as error:
         return [f"{error.headline} (what the run {run.ledger.run_id} left is there)"]
     try:
         for folder in run.ledger.adopted():  # first here, too
-            sweep_folder(folder, settle=())
+            sweep_folder(folder, settle=(), known=engine)
         for pause in settle:
             _remove_everywhere(engine, run.ledger, entries)
             time.sleep(pause)
@@ -151,4 +158,5 @@ def _sweep(run: AbandonedRun, *, settle: Sequence[float] = ()) -> list[str]:
                 run.ledger.add(owned.kind, owned.name, owned.daemon)
         return close_book(engine, run.ledger)
     finally:
-        engine.close()
+        if engine is not known:
+            engine.close()

@@ -164,7 +164,7 @@ class LocalWorkshop:
     def release(self, folder: Path) -> None:
         """Close the book in this folder in the background; what is left of it, `close` comes to, and tells."""
         with suppress(RuntimeError):  # the end has begun, and comes to all adopted books
-            self._released.submit(sweep_folder, folder, settle=())
+            self._released.submit(sweep_folder, folder, settle=(), known=self.belongings.daemons.connected)
 
     def stop(self) -> None:
         """End builds, and whoever waits for them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,11 @@ from tests.unit.fake_engine_api import Answer, FakeEngineApi
 from tests.unit.processes import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from pytest_multiarch.engine.ledger import Kind
+
+GONE: Mapping[Kind, Answer] = {"container": Answer(204), "volume": Answer(204), "image": Answer(json=[])}
 has_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
 
 
@@ -103,16 +107,32 @@ def test_containers_go_with_their_unnamed_volumes_and_whatever_they_do(
     assert image.query["force"] == ["False"]
 
 
-def test_things_of_a_kind_go_side_by_side(engine: Engine, ledger: Ledger, api: FakeEngineApi) -> None:
+@pytest.mark.parametrize("kind", ["container", "volume", "image"])
+def test_things_of_a_kind_go_side_by_side(engine: Engine, ledger: Ledger, api: FakeEngineApi, kind: Kind) -> None:
     together = threading.Barrier(3)
 
     def wait_for_the_others() -> Answer:
         together.wait(10)
-        return Answer(204)
+        return GONE[kind]
 
-    api.on("DELETE", "/containers/.*", wait_for_the_others)
+    api.on("DELETE", f"/{kind}s/.*", wait_for_the_others)
     for name in "abc":
-        ledger.add("container", name)
+        ledger.add(kind, name)
+    assert close_book(engine, ledger) == []
+    assert not together.broken
+
+
+def test_volumes_go_beside_images(engine: Engine, ledger: Ledger, api: FakeEngineApi) -> None:
+    together = threading.Barrier(2)
+
+    def wait_for_the_other(kind: Kind) -> Answer:
+        together.wait(10)
+        return GONE[kind]
+
+    ledger.add("volume", "v")
+    ledger.add("image", "i")
+    api.on("DELETE", "/volumes/v", lambda: wait_for_the_other("volume"))
+    api.on("DELETE", "/images/i", lambda: wait_for_the_other("image"))
     assert close_book(engine, ledger) == []
     assert not together.broken
 
@@ -264,6 +284,26 @@ def test_its_watchdog_sweeps_a_run_that_seems_to_live(ledger: Ledger, api: FakeE
     assert sweep_folder(ledger.folder) == []
     assert set(api.deleted) == {"/containers/c"}
     assert not ledger.folder.exists()
+
+
+def test_a_connection_to_its_daemon_that_is_there_is_used_and_stays_open(
+    engine: Engine, ledger: Ledger, api: FakeEngineApi
+) -> None:
+    ledger.add("container", "c")
+    asked = len(api.asked("GET", "/info"))
+    assert sweep_folder(ledger.folder, settle=(), known=engine) == []
+    assert api.deleted == ["/containers/c"]
+    assert len(api.asked("GET", "/info")) == asked
+    assert not engine.has_image("i")
+    assert len(api.asked("GET", "/images/i/json")) == 1
+
+
+def test_a_connection_to_another_daemon_is_not_used(ledger: Ledger, api: FakeEngineApi) -> None:
+    ledger.add("container", "c")
+    with FakeEngineApi().running() as other, closing(Engine.connect({"DOCKER_HOST": other.url})) as theirs:
+        assert sweep_folder(ledger.folder, settle=(), known=theirs) == []
+        assert other.deleted == []
+    assert api.deleted == ["/containers/c"]
 
 
 def test_a_folder_that_is_gone_has_nothing_to_sweep(tmp_path: Path) -> None:

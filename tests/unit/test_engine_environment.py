@@ -755,7 +755,7 @@ def test_what_another_process_has_started_is_removed_by_the_owner_once_it_ends(
     world: World, spec: BuildSpec, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept: list[Path] = []
-    monkeypatch.setattr(local_workshop, "sweep_folder", lambda folder, *, settle: swept.append(folder))
+    monkeypatch.setattr(local_workshop, "sweep_folder", lambda folder, **options: swept.append(folder))
     workshop = local_workshop.LocalWorkshop(OPTIONS, listener)
     other = Environment(OPTIONS, listener, lambda result: None, workshop)
     other.build(spec, [AMD64]).running  # noqa: B018 - opens its book
