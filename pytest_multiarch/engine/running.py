@@ -142,6 +142,8 @@ class Running:
         mounts: Mounts = (),
         network: str | None = None,
         entrypoint: Sequence[str] | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
         timeout: float | None = None,
     ) -> Iterator[Service]:
         """Give the image's own program running, once it is ready; it is removed at the end of the block.
@@ -158,6 +160,8 @@ class Running:
             network=network,
             entrypoint=entrypoint,
             ports=ports,
+            privileged=privileged,
+            cap_add=cap_add,
         )
         name = self._ledger.new_name("service")
         ready_limit = judge.limit(self._limit if timeout is None else timeout)

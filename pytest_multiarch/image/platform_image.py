@@ -207,6 +207,8 @@ class PlatformImage:
         mounts: Mounts = (),
         network: str | None = None,
         entrypoint: Sequence[str] | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
         timeout: float | None = None,
     ) -> AbstractContextManager[Service]:
         """Start the image as a service: a context manager that gives it once it is ready, and removes it.
@@ -228,6 +230,8 @@ class PlatformImage:
             mounts=mounts,
             network=network,
             entrypoint=entrypoint,
+            privileged=privileged,
+            cap_add=cap_add,
             timeout=timeout,
         )
 

@@ -65,6 +65,8 @@ class Runner(Protocol):
         mounts: Mounts,
         network: str | None,
         entrypoint: Sequence[str] | None,
+        privileged: bool,
+        cap_add: Sequence[str],
         timeout: float | None,
     ) -> AbstractContextManager[Service]:
         """Give an image's own program running, once it is ready."""

@@ -251,7 +251,7 @@ def test_what_waits_for_a_terminals_input_is_stopped_at_its_limit(warm: Containe
         warm.exec(["cat"], tty=True, timeout=1)
 
 
-def test_a_run_may_be_privileged_or_have_one_capability_more(python: ImageSource) -> None:
+def test_a_run_and_a_service_may_be_privileged_or_have_one_capability_more(python: ImageSource) -> None:
     image = python.platform(AMD64)
     capable = ["grep", "CapEff", "/proc/self/status"]
     usual, more, privileged = (
@@ -263,6 +263,9 @@ def test_a_run_may_be_privileged_or_have_one_capability_more(python: ImageSource
     assert privileged & 1 << 21  # CAP_SYS_ADMIN
     with pytest.raises(EngineError, match="CAP_NO_SUCH_THING"):
         image.run(["true"], cap_add=["NO_SUCH_THING"])
+    for options, found in (({"cap_add": ["NET_ADMIN"]}, more), ({"privileged": True}, privileged)):
+        with image.start(["sleep", "60"], **options) as service:
+            assert int(service.exec(capable).stdout.split()[1], 16) == found
 
 
 def test_a_platform_is_right_when_its_index_was_pulled_for_another_one(environment: Environment) -> None:

@@ -447,6 +447,8 @@ class FakeRunning:
         mounts: Mounts = (),
         network: str | None = None,
         entrypoint: Sequence[str] | None = None,
+        privileged: bool = False,
+        cap_add: Sequence[str] = (),
         timeout: float | None = None,
     ) -> Iterator[Service]:
         service = self._start("service", image.platform)

@@ -375,6 +375,17 @@ def test_another_image_than_that_of_the_digest_is_never_taken(
     assert results == []
 
 
+def test_a_service_may_be_privileged_or_have_more_capabilities(running: Running, daemon: Daemon) -> None:
+    daemon.on("POST", "/containers/[^/]+/start", Answer(400, json={"message": "exec: no such file"}))
+    with (
+        pytest.raises(EngineError, match="exec: no such file"),
+        running.start(image(ARM64), privileged=True, cap_add=["NET_ADMIN"]),
+    ):
+        pass
+    (made,) = daemon.asked("POST", "/containers/create")
+    assert (made.body["HostConfig"]["Privileged"], made.body["HostConfig"]["CapAdd"]) == (True, ["NET_ADMIN"])
+
+
 def test_a_service_goes_also_when_it_does_not_start(running: Running, daemon: Daemon, ledger: Ledger) -> None:
     daemon.on("POST", "/containers/[^/]+/start", Answer(400, json={"message": "exec: no such file"}))
     with pytest.raises(EngineError, match="exec: no such file"), running.start(image(ARM64), ports=[80]):

@@ -16,6 +16,7 @@ from pytest_multiarch.acceptance.checks import (
     Request,
     ServiceCheck,
 )
+from pytest_multiarch.acceptance.suite.schema import SERVICE_OPTIONS
 from pytest_multiarch.acceptance.suite.values import CONTAINER_OPTIONS, expectation
 from pytest_multiarch.image.members import FileKind
 from pytest_multiarch.platforms import Platform
@@ -117,7 +118,6 @@ def _config(what: Record) -> Check:
 def _service(test: Record) -> Check:
     service: Record = test.get("service")
     wait: Record | None = service.get("wait_for")
-    passed_on = ("args", "entrypoint", "user", "workdir", "env", "mounts", "timeout")
     requests = tuple(
         Request(
             path=one.get("path", "/"),
@@ -135,7 +135,7 @@ def _service(test: Record) -> Check:
     return ServiceCheck(
         ports=service.get("ports"),
         wait_for=None if wait is None else next(iter(wait.values.items())),
-        options={key: service.get(key) for key in passed_on if key in service},
+        options={key: service.get(key) for key in (*SERVICE_OPTIONS, "timeout") if key in service},
         requests=requests,
     )
 

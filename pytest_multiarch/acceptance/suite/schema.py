@@ -124,15 +124,12 @@ LICENSES: Final = Object(
         "files": Field(_TEXTS, "files that hold licences"),
     },
 )
+SERVICE_OPTIONS: Final = ("args", "entrypoint", "user", "workdir", "env", "mounts", "privileged", "cap_add")
+"""What a service has of what a run has."""
 SERVICE: Final = Object(
     "the service",
     {
-        "args": RUN.fields["args"],
-        "entrypoint": RUN.fields["entrypoint"],
-        "user": RUN.fields["user"],
-        "workdir": RUN.fields["workdir"],
-        "env": RUN.fields["env"],
-        "mounts": RUN.fields["mounts"],
+        **{name: RUN.fields[name] for name in SERVICE_OPTIONS},
         "ports": Field(
             ListOf(Number(least=1, most=65535), least=1, or_one=True), "the ports that it listens on", is_required=True
         ),

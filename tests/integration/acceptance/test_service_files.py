@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 # The answer holds what the service itself is: its machine is in no file that could be looked at instead.
 SERVER: Final = """\
-import http.server, platform
+import http.server, platform, re
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         print("asked for", self.path, flush=True)
-        self.send_response(200 if self.path == "/machine" else 503)
+        self.send_response(200 if self.path in ANSWERS else 503)
         self.end_headers()
-        self.wfile.write(platform.machine().encode())
+        self.wfile.write(ANSWERS.get(self.path, platform.machine()).encode())
+
+effective = re.search("CapEff:(.*)", open("/proc/self/status").read())[1]
+ANSWERS = {"/machine": platform.machine(), "/net-admin": str(int(effective, 16) >> 12 & 1)}  # capability.h: CAP_NET_ADMIN is 12
 
 server = http.server.HTTPServer(("", 8000), Handler)
 print("ready", flush=True)
@@ -31,7 +34,10 @@ image: python:3.11-slim
 tests:
   - name: says where it runs
     service: {ports: 8000, args: [python, /server.py], mounts: {SERVER: /server.py}, wait_for: {log: ready}}
-    http: {path: /machine, body: "{platform.machine}"}
+    http: [{path: /machine, body: "{platform.machine}"}, {path: /net-admin, body: '0'}]
+  - name: may more
+    service: {ports: 8000, args: [python, /server.py], mounts: {SERVER: /server.py}, cap_add: NET_ADMIN}
+    http: {path: /net-admin, body: '1'}
   - name: is healthy
     service: {ports: 8000, args: [python, /server.py], mounts: {SERVER: /server.py}}
     http: {path: /health}
@@ -45,14 +51,15 @@ def test_a_service_passes_and_fails_on_each_platform_with_its_log(tmp_path: Path
     (tmp_path / "app.multiarch.yaml").write_text(SUITE.replace("SERVER", str(server)), encoding="utf-8")
     done = run_pytest(tmp_path, BOTH, "-rA")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "2 failed, 2 passed" in done.stdout
+    assert "2 failed, 4 passed" in done.stdout
     for platform, machine in (("linux/amd64", "x86_64"), ("linux/arm64", "aarch64")):
         assert f"PASSED app.multiarch.yaml::says where it runs[{platform}]" in done.stdout
+        assert f"PASSED app.multiarch.yaml::may more[{platform}]" in done.stdout
         failure = done.stdout.partition(f"_ is healthy[{platform}] _")[2].partition("\n____")[0]
         expected = (
             "status of GET /health: expected 200, came 503",
             machine,
-            "app.multiarch.yaml:6",
+            "app.multiarch.yaml:9",
             "name: is healthy",
         )
         log = ("multiarch log of ", f" on {platform} ", "asked for /health")
