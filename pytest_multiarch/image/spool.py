@@ -12,6 +12,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from pytest_multiarch.errors import LayerError
 
 _PREFIX: Final = "pytest-multiarch-layers-"
 _LOCK: Final = "lock"
+_UNLOCKED: Final = 600.0  # seconds after which a folder without a lock is nobody's; its owner takes some microseconds
 
 
 class SpoolFile:
@@ -119,6 +121,11 @@ def _make(parent: Path) -> tuple[Path, int]:
 
 def _remove(path: Path, handle: int, owner: int) -> None:
     if os.getpid() == owner:  # a forked child inherits the object, not the folder
+        # Another thread or process may still be unpacking, and what it adds to a folder that is being removed would keep that,
+        # without its lock, for ever. Under another name nobody finds it.
+        over = path.with_name(f"{path.name}-over")
+        with suppress(OSError):
+            path = path.rename(over)
         shutil.rmtree(path, ignore_errors=True)
     os.close(handle)
 
@@ -130,7 +137,13 @@ def sweep_layers(parent: Path | None = None) -> None:
             status = path.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
                 continue
-            handle = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                handle = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                # Its owner was killed while it made or removed it.
+                if time.time() - status.st_mtime > _UNLOCKED:
+                    shutil.rmtree(path, ignore_errors=True)
+                continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)

@@ -12,8 +12,9 @@ from pytest_multiarch.image.transport import Request, Transport
 from tests.unit.fake_registry import FakeRegistry, Fault
 
 PACKAGE = Path(pytest_multiarch.__file__).parent
-# The first dates files that it makes; the others take the date of a `Retry-After` header apart (RFC 9110, section 10.2.3).
-FOR_DATES = {"engine/archive.py", "image/registry.py", "image/transport.py"}
+# One dates files that it makes, one looks how old the file system says that a folder is; the others take the date of a
+# `Retry-After` header apart (RFC 9110, section 10.2.3).
+FOR_DATES = {"engine/archive.py", "image/registry.py", "image/spool.py", "image/transport.py"}
 JUMPING = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today")}
 
 

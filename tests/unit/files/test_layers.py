@@ -12,7 +12,9 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +25,7 @@ from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.limits import LayerLimits
 from pytest_multiarch.image.reference import Reference
+from pytest_multiarch.image.spool import SpoolFolder
 from pytest_multiarch.image.unpacked import Compression
 from pytest_multiarch.oci import DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from pytest_multiarch.platforms import Platform
@@ -174,6 +177,40 @@ def test_what_a_killed_process_leaves_the_next_one_removes(temporary: Path) -> N
     assert len(list(temporary.iterdir())) == 2  # the living are left alone
     mine.layers.close()
     second.layers.close()
+
+
+def test_what_others_add_while_the_folder_is_removed_keeps_nothing_of_it(temporary: Path) -> None:
+    for _ in range(20):
+        folder = SpoolFolder(temporary)
+        path = folder.path
+        begun = threading.Event()
+
+        def add(path: Path = path, begun: threading.Event = begun) -> None:
+            with suppress(FileNotFoundError):
+                for number in range(100_000):
+                    (path / f"layer-{number}").touch()
+                    begun.set()
+
+        adding = threading.Thread(target=add)
+        adding.start()
+        assert begun.wait(20)
+        folder.close()
+        adding.join()
+        assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(("age", "left"), [(5, 1), (3600, 0)], ids=["being made", "left"])
+def test_a_folder_without_a_lock_is_left_alone_only_while_it_may_be_being_made(
+    temporary: Path, age: float, left: int
+) -> None:
+    unlocked = temporary / "pytest-multiarch-layers-unlocked"
+    unlocked.mkdir()
+    (unlocked / "sha256-a.json").touch()
+    then = time.time() - age
+    os.utime(unlocked, (then, then))
+    with MemoryReader().layers as layers:
+        assert layers.folder.exists()
+    assert len(list(temporary.iterdir())) == left
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
