@@ -109,7 +109,7 @@ class Progress:
             width = max(20, reporter._tw.fullwidth - 1) if hasattr(reporter, "_tw") else 79
             for text in [*pending, *(text[:width] for text in live)]:
                 reporter.write_line(text)
-            reporter.write("", flush=True)
+            reporter.flush()
         self._drawn = len(live)
 
     @contextmanager

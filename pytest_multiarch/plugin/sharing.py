@@ -139,7 +139,7 @@ class Controller:
         with self._terminal:
             self._reporter.ensure_newline()
             self._reporter.write_line(line)
-            self._reporter.write("", flush=True)
+            self._reporter.flush()
 
 
 class Worker:

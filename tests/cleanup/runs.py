@@ -48,7 +48,7 @@ class Run:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", *self.args],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **self.environ},
+                env={**_usual(os.environ), "PYTHONDONTWRITEBYTECODE": "1", **self.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -100,6 +100,11 @@ class Run:
                 os.killpg(self.process.pid, number)
                 until(lambda: self.process.poll() is not None, 30)
         self.process.wait(10)
+
+
+def _usual(environ: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what would have everything written at once: what a test waits to see, the plugin has to flush."""
+    return {name: value for name, value in environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 def container(part: str) -> Callable[[], bool]:
