@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from pytest_multiarch.engine.addresses import address_of, knock, make_client, pointers_of, sdk_arguments
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.relay import Relay
     from pytest_multiarch.image.credentials import Credentials
     from pytest_multiarch.platforms import Platform
+
+
+class Closeable(Protocol):
+    """What is to be closed."""
+
+    def close(self) -> None:
+        """Close it; once more does nothing."""
+
 
 # `platform` at container creation came with API 1.41 (Engine 20.10).
 MINIMUM_API = (1, 41)
@@ -46,7 +54,7 @@ class Engine:
         """The variables that lead any docker client to this same daemon."""
         self.address = address
         """Where the daemon listens, as ``DOCKER_HOST`` says it."""
-        self._relays: list[Relay] = []
+        self._lent: dict[int, Closeable] = {}
         self.endpoint = ""
         """Which node of the run this is; empty for its main daemon."""
 
@@ -120,14 +128,21 @@ class Engine:
         from pytest_multiarch.engine.relay import Relay
 
         relay = Relay(container, port, self.environ)
-        self._relays.append(relay)
+        self.lend(relay)
         return relay
+
+    def lend(self, what: Closeable) -> None:
+        """Close something with this connection, which it needs, unless it is taken back before."""
+        self._lent[id(what)] = what
+
+    def take_back(self, what: Closeable) -> None:
+        """Let something be closed by whoever has it."""
+        self._lent.pop(id(what), None)
 
     def close(self) -> None:
         """Close the connections."""
-        for relay in self._relays:
-            relay.close()
-        self._relays.clear()
+        while self._lent:
+            self._lent.popitem()[1].close()
         self.api.close()
 
     def has_image(self, reference: str) -> bool:

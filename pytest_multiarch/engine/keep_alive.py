@@ -1,7 +1,7 @@
 """What keeps a warm container up: a program of ours where there is one for its machine, else one of the image's own.
 
-It is chosen before the container is made, never by trying. Ours comes first: it takes reading no layer of the image, and no
-shell in it.
+It is chosen before the container is made, never by trying. Ours come first: they take reading no layer of the image, and no
+shell in it. The first choice is the agent, which also runs commands; it is of the daemon's machine, so no emulator runs it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_multiarch.engine.agent.program import agent_program
 from pytest_multiarch.engine.tiny_elf import pausing_program
 from pytest_multiarch.errors import DocumentError, EngineError, FileProblem
 
@@ -36,17 +37,24 @@ _NEEDS_SLEEP: Final = "/bin/sh"
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """Name a command that never ends by itself; ``program`` is put into the container first, at its path."""
+    """Name a command that never ends by itself; ``program`` is put into the container first, at its path.
+
+    ``is_agent`` is whether it runs commands, too.
+    """
 
     command: tuple[str, ...]
     program: bytes = b""
+    is_agent: bool = False
 
 
-def choose_keep_alive(platform: Platform, files: Callable[[], ImageFiles]) -> KeepAlive:
-    """Return what keeps a container of a platform up; ``files`` is asked for only where we have no program for it.
+def choose_keep_alive(platform: Platform, machine: Platform, files: Callable[[], ImageFiles]) -> KeepAlive:
+    """Return what keeps a container of a platform up on a daemon's machine; ``files`` is asked for only where ours do not run.
 
     Raises EngineError: the image has nothing that could, either; else what reading it raises.
     """
+    agent = agent_program(machine) if platform.os == "linux" else None
+    if agent is not None:
+        return KeepAlive((PROGRAM_PATH,), agent, is_agent=True)
     program = pausing_program(platform)
     if program is not None:
         return KeepAlive((PROGRAM_PATH,), program)

@@ -40,15 +40,23 @@ class Subject:
     reference: str
 
 
-def keep_up(subject: Subject, name: str, request: RunRequest | None = None) -> None:
-    """Start a container of an image that stays up; ``request`` says what it has beside that. Raises `EngineError`."""
+def keep_up(subject: Subject, name: str, request: RunRequest | None = None) -> bool:
+    """Start a container of an image that stays up, and say whether its first process is the agent, which runs commands.
+
+    ``request`` says what it has beside that. Raises `EngineError`.
+    """
     platform = subject.image.platform
     tried = f"starting a container of {subject.reference} for {platform}"
     api = subject.engine.api
-    chosen = choose_keep_alive(platform, lambda: subject.image.files)
+    chosen = choose_keep_alive(platform, subject.engine.facts.platform, lambda: subject.image.files)
     subject.ledger.add("container", name, subject.engine.endpoint)
     with _creating(tried):
-        kept_up = replace(request or RunRequest(), args=chosen.command[1:], entrypoint=chosen.command[:1])
+        kept_up = replace(
+            request or RunRequest(),
+            args=chosen.command[1:],
+            entrypoint=chosen.command[:1],
+            is_spoken_to=chosen.is_agent,
+        )
         api.create_container(
             subject.reference,
             name=name,
@@ -68,8 +76,12 @@ def keep_up(subject: Subject, name: str, request: RunRequest | None = None) -> N
     check_identity(inspected, subject.image, tried)
     state = inspected["State"]
     if not state["Running"]:
+        found = f"it ended at once with exit code {state['ExitCode']}"
+        if chosen.is_agent:  # which has no log, and nothing to write there
+            raise EngineError(tried, found, "Is something else ending containers here?", str(state.get("Error", "")))
         log = api.logs(name, tail=15).decode(errors="replace")
-        raise EngineError(tried, f"it ended at once with exit code {state['ExitCode']}", "Its log ends with:", log)
+        raise EngineError(tried, found, "Its log ends with:", log)
+    return chosen.is_agent
 
 
 def run_once(subject: Subject, request: RunRequest, *, name: str, limit: float) -> CommandResult:

@@ -20,7 +20,8 @@ class RunRequest:
     """Hold how an image is run; ``args`` and ``entrypoint`` are None where the image's own count.
 
     ``ports`` are published on the loopback interface, as ``8000/tcp``. ``init`` has docker's own init as the first process,
-    as ``docker run --init`` does. With ``tty`` a terminal stands in the place of both outputs.
+    as ``docker run --init`` does. With ``tty`` a terminal stands in the place of both outputs. ``is_spoken_to`` keeps its
+    input open, for whoever attaches to it, and nothing of what it writes on the daemon's disk.
     """
 
     args: tuple[str, ...] | None = None
@@ -36,6 +37,7 @@ class RunRequest:
     privileged: bool = False
     cap_add: tuple[str, ...] = ()
     tty: bool = False
+    is_spoken_to: bool = False
 
     @classmethod
     def of(
@@ -74,6 +76,8 @@ class RunRequest:
     def create_arguments(self, api: APIClient) -> dict[str, Any]:
         """Return the arguments of the SDK's ``create_container``."""
         host: dict[str, Any] = {}
+        if self.is_spoken_to:
+            host["log_config"] = {"Type": "none"}
         if self.mounts:
             host["mounts"] = [mount.to_docker() for mount in self.mounts]
         if self.network is not None:
@@ -92,7 +96,9 @@ class RunRequest:
             "environment": dict(self.env),
             "user": self.user,
             "working_dir": self.workdir,
-            "stdin_open": self.stdin is not None,
+            "stdin_open": self.stdin is not None or self.is_spoken_to,
+            # Else the daemon closes the input with the first connection that ends.
+            "detach": self.is_spoken_to,
             "tty": self.tty,
             "ports": [tuple(port.split("/")) for port in self.ports] or None,
             "host_config": api.create_host_config(**host) if host else None,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from pytest_multiarch.engine.agent.line import AgentLine
 from pytest_multiarch.engine.cleanup import remove
 from pytest_multiarch.engine.container import Container
 from pytest_multiarch.engine.crashes import Judge, with_init
@@ -214,7 +215,8 @@ class Running:
         request = RunRequest.of(None, mounts=mounts, network=network, privileged=privileged, cap_add=cap_add)
         name = self._ledger.new_name("fresh")
         try:
-            yield self._keep_up(image, name, request)
+            with closing(self._keep_up(image, name, request)) as container:
+                yield container
         finally:
             self._remove(image, name)
 
@@ -224,8 +226,9 @@ class Running:
         judge, engine = self._judge(image.platform), self._engine_for(image.platform)
         # One test's own container fails that test only, which may have counted on more than the files in it.
         revive = Revival(engine, name, image.platform, self._note) if is_shared else never
-        self._with(image, lambda subject: keep_up(subject, name, request))
-        return Container(engine, name, image.platform, self._limit, self._on_result, judge, revive)
+        has_agent = self._with(image, lambda subject: keep_up(subject, name, request))
+        agent = AgentLine(engine, name) if has_agent else None
+        return Container(engine, name, image.platform, self._limit, self._on_result, judge, revive, agent)
 
     def _remove(self, image: PlatformImage, name: str) -> None:
         # What cannot be removed now stays in the book, and is tried again at the run's end.

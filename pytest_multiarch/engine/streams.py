@@ -40,13 +40,14 @@ class Exchange:
         self._ended = threading.Event()
         self._trouble: EngineError | None = None
 
-    def carry(self, socket: Any, stop: Callable[[], None]) -> None:
+    def carry(self, socket: Any, stop: Callable[[], None], pieces: Iterator[tuple[int, bytes]] | None = None) -> None:
         """Feed and read until the command's streams end; call ``stop`` once when a limit passes, and go on to the end.
 
+        ``pieces`` are what the command writes, stream by stream, where more than that goes over the connection.
         Raises OSError: the connection broke off.
         """
         started = time.monotonic()
-        reader = _reader(socket)
+        pieces = pieces if pieces is not None else self._take_apart(_reader(socket))
         timer = threading.Timer(self._limit, self._time_is_up, (socket, stop))
         stopper = threading.Thread(target=self._stop, args=(socket, stop), daemon=True)
         feeder = threading.Thread(target=_feed, args=(socket, self._stdin), daemon=True)
@@ -55,7 +56,7 @@ class Exchange:
         if self._stdin is not None:
             feeder.start()
         try:
-            for stream, data in self._take_apart(reader):
+            for stream, data in pieces:
                 # Stream 3 is the daemon's own: why there is no more (moby/moby pkg/stdcopy, Systemerr).
                 if not self._keep(self._writers.get(stream, self._writers[2]), data) and self._is_first("flooded"):
                     stopper.start()
@@ -74,6 +75,11 @@ class Exchange:
                 feeder.join()
             self._seconds = time.monotonic() - started
             self.out, self.err = self._writers[1].finish(), self._writers[2].finish()
+
+    @property
+    def was_stopped(self) -> bool:
+        """Say whether a limit has passed."""
+        return self._over in ("overdue", "flooded")
 
     def check(self, tried: str, stopped: str = "") -> None:
         """Raise where the command had to be stopped, with its output so far; ``stopped`` is what that has done.
@@ -147,13 +153,18 @@ def connected(socket: Any) -> Iterator[Any]:
         socket.close()
 
 
+def frames_of(socket: Any) -> Iterator[tuple[int, bytes]]:
+    """Give what comes over an attached connection, stream by stream, until it ends. Raises OSError: it broke off."""
+    return _frames(_reader(socket))
+
+
 def _reader(socket: Any) -> Any:
     """Return the file to read an attached socket from.
 
     The head of the daemon's answer was read through a buffer, and output that came along with it is in there: the SDK's own
     functions read past that buffer, and lose it.
     """
-    _raw(socket).settimeout(None)  # a command may be silent for as long as its own limit allows
+    raw_socket(socket).settimeout(None)  # a command may be silent for as long as its own limit allows
     response = getattr(socket, "_response", None)
     return response.raw._fp.fp if response is not None else socket.makefile("rb")
 
@@ -178,11 +189,7 @@ def _unframed(reader: Any) -> Iterator[tuple[int, bytes]]:
 
 def check_takes_input(socket: Any, tried: str) -> None:
     """Raise EngineError where the connection cannot say that the input ends: TLS and ssh close both ways at once."""
-    import socket as sockets
-    import ssl
-
-    raw = _raw(socket)
-    if isinstance(raw, ssl.SSLSocket) or not isinstance(raw, sockets.socket) or hasattr(raw, "proc"):
+    if not is_plain(socket):
         raise EngineError(
             tried,
             "the connection to the daemon cannot end a command's input",
@@ -190,19 +197,29 @@ def check_takes_input(socket: Any, tried: str) -> None:
         )
 
 
+def is_plain(socket: Any) -> bool:
+    """Say whether an attached connection is a socket of the system's, and not one of TLS, or a program as for ssh."""
+    import socket as sockets
+    import ssl
+
+    raw = raw_socket(socket)
+    return isinstance(raw, sockets.socket) and not isinstance(raw, ssl.SSLSocket) and not hasattr(raw, "proc")
+
+
 def _feed(socket: Any, data: bytes) -> None:
     import socket as sockets
 
     with suppress(OSError):  # it has ended, or reads no further: as a shell's pipe would have it
-        _raw(socket).sendall(data)
-        _raw(socket).shutdown(sockets.SHUT_WR)
+        raw_socket(socket).sendall(data)
+        raw_socket(socket).shutdown(sockets.SHUT_WR)
 
 
-def _raw(socket: Any) -> Any:
+def raw_socket(socket: Any) -> Any:
+    """Return the socket below what the SDK hands out for an attached connection."""
     return getattr(socket, "_sock", socket)
 
 
 def _shut_down(socket: Any) -> None:
     import socket as sockets
 
-    _raw(socket).shutdown(sockets.SHUT_RDWR)
+    raw_socket(socket).shutdown(sockets.SHUT_RDWR)

@@ -7,6 +7,8 @@ import socket
 import tempfile
 import threading
 import time
+from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +22,7 @@ from pytest_multiarch.engine.request import RunRequest, argument_list
 from pytest_multiarch.engine.streams import Exchange, _shut_down
 from pytest_multiarch.errors import CommandTimeout, EngineError, OutputTooLarge
 from pytest_multiarch.platforms import Platform
-from tests.unit.fake_engine_api import Answer, FakeEngineApi, Hijack, frame
+from tests.unit.fake_engine_api import VERSION, Answer, FakeEngineApi, Hijack, frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,6 +217,9 @@ def test_a_container_that_stays_up_is_written_down_before_it_is_made(
     assert request.body["Image"] == IMAGE
     assert request.body["Labels"] == ledger.labels
     assert request.body["Healthcheck"]["Test"] == ["NONE"]
+    # Its input stays open whoever goes, and nothing of what commands write through it lies on the daemon's disk.
+    assert (request.body["OpenStdin"], request.body["StdinOnce"], request.body["Tty"]) == (True, False, False)
+    assert request.body["HostConfig"]["LogConfig"]["Type"] == "none"
     assert len(api.asked("POST", "/containers/name/start")) == 1
 
 
@@ -228,7 +233,17 @@ def test_a_container_that_stays_up_has_what_is_asked_beside_that(subject: Subjec
     assert not (plain.get("HostConfig") or {}).get("Privileged")
 
 
-def test_a_container_that_ends_at_once_shows_its_log(subject: Subject, api: FakeEngineApi) -> None:
+def test_a_container_that_ends_at_once_says_so(subject: Subject, api: FakeEngineApi) -> None:
+    state = {"Running": False, "ExitCode": 137, "Error": "out of something"}
+    api.on("GET", "/containers/name/json", Answer(json={"State": state, "Image": DIGEST}))
+    with pytest.raises(EngineError, match="it ended at once with exit code 137") as caught:
+        keep_up(subject, "name")
+    assert caught.value.detail == "out of something"
+
+
+def test_where_the_agent_does_not_run_it_shows_its_log(subject: Subject, api: FakeEngineApi) -> None:
+    api.on("GET", "/version", Answer(json={**VERSION, "Arch": "riscv64"}))
+    other = Engine.connect({"DOCKER_HOST": api.url})
     api.on(
         "GET",
         "/containers/name/json",
@@ -236,9 +251,11 @@ def test_a_container_that_ends_at_once_shows_its_log(subject: Subject, api: Fake
     )
     log = frame(2, b"qemu: uncaught target signal 11\n")
     api.on("GET", "/containers/name/logs", Answer(raw=log, content_type="application/vnd.docker.multiplexed-stream"))
-    with pytest.raises(EngineError, match="it ended at once with exit code 139") as caught:
-        keep_up(subject, "name")
+    with closing(other), pytest.raises(EngineError, match="it ended at once with exit code 139") as caught:
+        keep_up(replace(subject, engine=other), "name")
     assert caught.value.detail == "qemu: uncaught target signal 11\n"
+    (asked,) = api.asked("POST", "/containers/create")
+    assert "LogConfig" not in (asked.body.get("HostConfig") or {})
 
 
 @pytest.mark.parametrize(

@@ -352,6 +352,8 @@ def test_a_crash_that_comes_back_is_no_result(
 def test_a_crash_in_a_warm_container_is_tried_again_in_the_same_one(
     judged: Callable[[Support], Running], daemon: Daemon, results: list[CommandResult]
 ) -> None:
+    # A proxy before the daemon, say: then commands are the daemon's.
+    daemon.on("POST", "/containers/[^/]+/attach", Answer(403, json={"message": "not that"}))
     daemon.on("POST", "/containers/[^/]+/exec", Answer(201, json={"Id": "e1"}))
     daemon.on("POST", "/exec/e1/start", Hijack(lambda: iter([(1, b"word")])))
     daemon.on("GET", "/exec/e1/json", Answer(json={"ExitCode": 134}), Answer(json={"ExitCode": 0}))
