@@ -11,6 +11,7 @@ import pytest
 
 from pytest_multiarch.engine.remote import Line, RemoteWorkshop, Server
 from pytest_multiarch.errors import MultiArchError, UsageProblem
+from pytest_multiarch.plugin.order import native_first
 from pytest_multiarch.plugin.progress import Announcements
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from pytest_multiarch.engine.local_workshop import LocalWorkshop
+    from pytest_multiarch.platforms import Platform
     from pytest_multiarch.plugin.state import State
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ class Controller:
     def __init__(self, config: pytest.Config, state: State) -> None:
         self._state = state
         self._mode = str(config.getoption("dist", "no"))
+        self._homes = _homes_of(state) if self._mode == "load" else ()
         self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
         if config.getoption("verbose", 0) < 0:
             self._reporter = None
@@ -55,7 +58,24 @@ class Controller:
         """Tell a worker on this machine how to ask: through its own pipe, so that nobody else learns the key."""
         self._nodes.append(node)
         if node.gateway.spec.popen:
-            node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key, self._mode)
+            home = self._home_of(node)
+            node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key, self._mode, home)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
+        """Let each worker begin with the tests of one platform, where it would get some of all and nothing is built."""
+        if not self._homes:
+            return None
+        from pytest_multiarch.plugin.scheduling import PlatformScheduling
+
+        return PlatformScheduling(config, log, self._homes)
+
+    def _home_of(self, node: Any) -> str:
+        if not self._homes:
+            return ""
+        from pytest_multiarch.plugin.scheduling import home_of
+
+        return home_of(node.gateway.id, self._homes)
 
     def say(self, text: str) -> None:
         """Write a line that workers have to say, once."""
@@ -142,11 +162,22 @@ class Controller:
             self._reporter.flush()
 
 
+def _homes_of(state: State) -> tuple[str, ...]:
+    """Return the platforms that workers are to begin with, none where they are built: then all begin with the first one."""
+    try:
+        settings = state.settings
+    except UsageProblem:
+        return ()  # told elsewhere
+    platforms = native_first(settings.platforms) if settings.image else []
+    return tuple(map(str, platforms)) if len(platforms) > 1 else ()
+
+
 class Worker:
     """Ask the controller. Implements the engine's `Listener` for a process that has no terminal."""
 
-    def __init__(self, line: Line, share: int | None) -> None:
+    def __init__(self, line: Line, share: int | None, home: str = "") -> None:
         self._line = line
+        self._home = home
         self.share = share
         """Of how many tests that are alike this process will get one; None where nobody knows."""
         self.workshop = RemoteWorkshop(line)
@@ -157,9 +188,13 @@ class Worker:
         about = getattr(config, "workerinput", {})
         if _INPUT not in about:
             return None
-        port, key, mode = about[_INPUT]
+        port, key, mode, home = about[_INPUT]
         share = 1 if mode == "each" else about.get("workercount") if mode in _SPREADING else None
-        return cls(Line(port, key), share)
+        return cls(Line(port, key), share, home)
+
+    def begins_with(self, platform: Platform) -> bool:
+        """Say whether this process gets tests of a platform before it helps other processes with theirs."""
+        return self._home in ("", str(platform))
 
     def check_ahead(self, **wanted: Any) -> None:
         """Let the controller begin to look for what the run needs, while this process loads what it needs itself.

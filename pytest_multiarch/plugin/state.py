@@ -238,15 +238,20 @@ class State:
         """Start, without waiting, what these tests will ask for: the image they test, and what runs it."""
         from pytest_multiarch.plugin.forecast import forecast
 
-        settings, ahead = self.settings, forecast(items, self.worker.share if self.worker is not None else 1)
+        worker, settings = self.worker, self.settings
+        ahead = forecast(items, worker.share if worker is not None else 1)
+
+        def soon(platforms: Iterable[Platform]) -> list[Platform]:
+            return [platform for platform in platforms if worker is None or worker.begins_with(platform)]
+
         with suppress(MultiArchError):  # the tests that need it come to the same, and tell it
             if ahead.image:
                 self.environment.prepare(
                     settings.image or settings.build,
                     settings.platforms,
-                    first=settings.platforms if ahead.whole else ahead.platforms,
-                    warm=ahead.warm,
-                    run=ahead.run,
+                    first=soon(settings.platforms if ahead.whole else ahead.platforms),
+                    warm=soon(ahead.warm),
+                    run=soon(ahead.run),
                 )
             if not settings.image and not ahead.more:
                 self.environment.end_building()

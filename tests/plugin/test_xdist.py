@@ -91,6 +91,33 @@ def test_a_worker_prepares_what_it_will_get_some_of(project: Project, mode: str,
     assert [(call["warm"], call["run"]) for call in project.calls("prepare")] == [(warm, rest)] * 2
 
 
+def test_of_a_published_image_each_worker_begins_with_one_platform(project: Project) -> None:
+    project.fake_engine()
+    project.write(
+        test_it="""
+            import pytest
+            @pytest.mark.parametrize("number", range(10))
+            def test_it(platform_container, target_platform, number, worker_id, record_property):
+                record_property("who", f"{worker_id} {target_platform}")
+                print("DONE", worker_id, target_platform)
+        """
+    )
+    # Whatever order the platforms are named in, the first worker begins with the machine's own.
+    platforms = "--multiarch-platforms=linux/arm64,linux/amd64"
+    result = run(project, platforms, "--multiarch-image=localhost:5001/app:1", "-rP")
+    result.assert_outcomes(passed=20)
+    done = Counter(line for line in result.outlines if line.startswith("DONE "))
+    assert sum(done.values()) == 20
+    native, other = (
+        ["linux/amd64", "linux/arm64"] if Platform.host().architecture == "amd64" else ["linux/arm64", "linux/amd64"]
+    )
+    # Two of each worker's own are given out at once; what comes then depends on who is faster.
+    assert done[f"DONE gw0 {native}"] >= 2
+    assert done[f"DONE gw1 {other}"] >= 2
+    prepared = {call["process"]: (call["warm"], call["run"]) for call in project.calls("prepare")}
+    assert prepared == {"gw0": ([native], []), "gw1": ([other], [])}
+
+
 def test_without_xdist_the_same_is_made_by_the_one_process(project: Project) -> None:
     project.fake_engine()
     project.write(test_it=TEST)
