@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def load() -> None:
+    """Load the SDK, which takes a moment, before it is needed."""
+    import docker  # noqa: F401
+
+
 class LocalWorkshop:
     """Make, own and remove what a run makes once. Implements `Workshop`; `close` belongs to the owner alone."""
 

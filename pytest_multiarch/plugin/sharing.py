@@ -56,6 +56,8 @@ class Controller:
 
     def introduce(self, node: Any) -> None:
         """Tell a worker on this machine how to ask: through its own pipe, so that nobody else learns the key."""
+        if not self._nodes and _names_something(self._state):
+            threading.Thread(target=_load, name="multiarch-loading", daemon=True).start()
         self._nodes.append(node)
         if node.gateway.spec.popen:
             home = self._home_of(node)
@@ -160,6 +162,21 @@ class Controller:
             self._reporter.ensure_newline()
             self._reporter.write_line(line)
             self._reporter.flush()
+
+
+def _load() -> None:
+    """Load what the first request will take, while workers start: this process waits for them meanwhile."""
+    from pytest_multiarch.engine import local_workshop
+
+    local_workshop.load()
+
+
+def _names_something(state: State) -> bool:
+    """Say whether the user has named platforms or an image, so that tests will ask for them in all likelihood."""
+    try:
+        return state.settings.platforms_given or bool(state.settings.image)
+    except UsageProblem:
+        return False
 
 
 def _homes_of(state: State) -> tuple[str, ...]:
