@@ -187,6 +187,8 @@ class Container:
         except APIError as error:
             if error.status_code != HTTPStatus.CONFLICT or not self._revive():  # it does not run, or is paused
                 raise
+        if self._agent is not None:
+            self._agent.restarted()
         return str(api.exec_create(self.name, argv, **options)["Id"])
 
     def _exit_code(self, identity: str, tried: str, deadline: float) -> int:

@@ -118,14 +118,14 @@ print(json.dumps(told))
     assert all_off[2] == "binfmt_misc is switched off in the kernel"
 
 
-def test_an_images_report_of_emulators_is_believed_and_not_its_exit_code(engine: Engine) -> None:
+def test_an_images_report_of_emulators_is_believed_and_not_its_exit_code(engine: Engine, tmp_path: Path) -> None:
     report = '{"supported": ["linux/amd64", "linux/arm64"], "emulators": ["qemu-aarch64"]}'
     dockerfile = f"FROM debian:bookworm-slim\nENTRYPOINT echo installing >&2; echo '{report}'\n"
     name = "multiarch-test-binfmt:latest"
+    # Not from standard input: buildx leaves the folder into which it copies that.
+    (tmp_path / "Dockerfile").write_text(dockerfile, encoding="utf-8")
     subprocess.run(
-        ["docker", "build", "--quiet", "--tag", name, "-"],
-        input=dockerfile,
-        text=True,
+        ["docker", "build", "--quiet", "--tag", name, str(tmp_path)],
         check=True,
         capture_output=True,
         timeout=120,

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from docker.errors import APIError
 
 from pytest_multiarch.engine.agent.line import AgentLine
 from pytest_multiarch.engine.agent.wire import ENDED, ERR, OUT, REFUSED
@@ -34,12 +35,15 @@ class Api:
         self.requests: list[bytes] = []
         self.attached = 0
         self.running = True
+        self.refuses = False
         self.ends: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
     def attach_socket(self, container: str, params: dict[str, int]) -> socket.socket:
         assert (container, params) == ("name", {"stdin": 1, "stdout": 1, "stream": 1})
         self.attached += 1
+        if self.refuses:
+            raise APIError("not that")
         ours, theirs = socket.socketpair()
         self.ends.append(ours)
         thread = threading.Thread(target=self._serve, args=(ours,))
@@ -157,6 +161,15 @@ def test_nobody_is_spoken_to_in_a_container_that_does_not_run(line: AgentLine, a
     assert ask(line) == (None, "")
     api.running = True
     api.words = [say(DONE)]
+    assert ask(line) == (0, "|")
+
+
+def test_where_the_daemon_does_not_attach_it_is_not_asked_again_before_a_restart(line: AgentLine, api: Api) -> None:
+    api.refuses = True
+    assert ask(line) == ask(line) == (None, "")
+    assert api.attached == 1
+    api.refuses, api.words = False, [say(DONE)]
+    line.restarted()
     assert ask(line) == (0, "|")
 
 

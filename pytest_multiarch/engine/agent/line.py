@@ -94,10 +94,13 @@ class AgentLine:
             try:
                 attached = api.attach_socket(self._container, {"stdin": 1, "stdout": 1, "stream": 1})
             except APIError:  # it is gone, or a proxy before the daemon does not let this through
+                self._is_usable = False
                 return False
             socket = opened.enter_context(connected(attached))
+            # TLS and ssh have sockets of their own kinds, which cannot be asked whether there is something to read.
+            self._is_usable = is_plain(socket)
             # The daemon attaches to what does not run, too, for the time when it will.
-            if not is_plain(socket) or not api.inspect_container(self._container)["State"]["Running"]:
+            if not self._is_usable or not api.inspect_container(self._container)["State"]["Running"]:
                 return False
             self._open = opened.pop_all()
         self._socket, self._frames = socket, agent_frames(frames_of(socket))
