@@ -185,10 +185,13 @@ def _copy_blobs(
             return
         with source.blob(reference, descriptor) as stream:
             chunks = _until(stop, stream, f"copy blob {descriptor.digest} of {reference.name}")
-            target.upload_blob(destination, chunks, descriptor.digest, descriptor.size)
+            # Reading it has checked it, and it is known to be missing.
+            target.send_blob(destination, chunks, descriptor.digest, descriptor.size)
 
+    # The largest first: it takes longest, whatever goes beside it.
+    blobs = sorted({**configs, **layers}.values(), key=lambda descriptor: descriptor.size, reverse=True)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="copy-blob") as pool:
-        waiting = [pool.submit(copy, descriptor) for descriptor in {**configs, **layers}.values()]
+        waiting = [pool.submit(copy, descriptor) for descriptor in blobs]
         try:
             for future in waiting:
                 future.result()

@@ -198,6 +198,15 @@ class RegistryClient:
         """
         if self.blob_exists(repository, digest):
             return False
+        checker = DigestChecker(f"the content for blob {digest}", digest, size)
+        self.send_blob(repository, _checked(chunks, checker), digest, size)
+        return True
+
+    def send_blob(self, repository: Reference, chunks: Iterable[bytes], digest: str, size: int) -> None:
+        """Send a blob that is not there, as ``upload_blob`` does: of ``size`` bytes and this digest, which the caller has checked.
+
+        Raises AccessDenied or RegistryError: the registry refuses or fails, as for content that is not what it is said to be.
+        """
         tried = f"upload blob {digest} to {repository.name}"
         home = self._endpoints.home(repository)
         start = Request(tried, "POST", f"{home.base_url}/v2/{repository.repository}/blobs/uploads/", body=b"")
@@ -206,13 +215,11 @@ class RegistryClient:
                 raise self._endpoints.refusal(home, response, tried)
             location = upload_url(tried, home.base_url, response.url, response.headers.get("Location", ""))
         url = f"{location}{'&' if urlsplit(location).query else '?'}digest={quote(digest, safe='')}"
-        checked = _checked(chunks, DigestChecker(f"the content for blob {digest}", digest, size))
-        body = SizedBody(checked, size) if size else b"".join(checked)
+        body = SizedBody(iter(chunks), size) if size else b"".join(chunks)
         put = Request(tried, "PUT", url, {"Content-Type": "application/octet-stream"}, body)
         with self._endpoints.ask(home, put, repository, actions=_PUSH) as response:
             if response.status_code not in (201, 204):
                 raise self._endpoints.refusal(home, response, tried)
-        return True
 
     def mount_blob(self, repository: Reference, digest: str, source: Reference) -> bool:
         """Let a repository have a blob of another one in the same registry, and return whether it does now.
