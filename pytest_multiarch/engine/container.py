@@ -117,11 +117,6 @@ class Container:
         content = data.encode() if isinstance(data, str) else data
         put_file(self._engine, self.name, path, content, mode=mode, uid=uid, gid=gid)
 
-    def close(self) -> None:
-        """Let go of the container, which stays as it is; commands still run in it."""
-        if self._agent is not None:
-            self._agent.close()
-
     def _attempt(
         self,
         argv: tuple[str, ...],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -198,7 +198,7 @@ class Running:
             own = self._starting[image.digest]
         with own:  # one image's, so that a slow platform does not hold up the others
             if image.digest not in self._warm:
-                self._warm[image.digest] = self._keep_up(image, self._ledger.new_name("warm"), is_shared=True)
+                self._warm[image.digest], _ = self._keep_up(image, self._ledger.new_name("warm"), is_shared=True)
             return self._warm[image.digest]
 
     @contextmanager
@@ -215,20 +215,22 @@ class Running:
         request = RunRequest.of(None, mounts=mounts, network=network, privileged=privileged, cap_add=cap_add)
         name = self._ledger.new_name("fresh")
         try:
-            with closing(self._keep_up(image, name, request)) as container:
+            container, agent = self._keep_up(image, name, request)
+            with closing(agent) if agent is not None else nullcontext():
                 yield container
         finally:
             self._remove(image, name)
 
     def _keep_up(
         self, image: PlatformImage, name: str, request: RunRequest | None = None, *, is_shared: bool = False
-    ) -> Container:
+    ) -> tuple[Container, AgentLine | None]:
+        """Return a container that stays up, and the line to its agent, which is closed with the engine at the latest."""
         judge, engine = self._judge(image.platform), self._engine_for(image.platform)
         # One test's own container fails that test only, which may have counted on more than the files in it.
         revive = Revival(engine, name, image.platform, self._note) if is_shared else never
         has_agent = self._with(image, lambda subject: keep_up(subject, name, request))
         agent = AgentLine(engine, name) if has_agent else None
-        return Container(engine, name, image.platform, self._limit, self._on_result, judge, revive, agent)
+        return Container(engine, name, image.platform, self._limit, self._on_result, judge, revive, agent), agent
 
     def _remove(self, image: PlatformImage, name: str) -> None:
         # What cannot be removed now stays in the book, and is tried again at the run's end.

@@ -71,7 +71,7 @@ class Exchange:
                 (stopper if self._over == "flooded" else timer).join()
             if self._stdin is not None:
                 with suppress(OSError):
-                    _shut_down(socket)  # the feeder may hang in a write that nobody reads any more
+                    shut_down(socket)  # the feeder may hang in a write that nobody reads any more
                 feeder.join()
             self._seconds = time.monotonic() - started
             self.out, self.err = self._writers[1].finish(), self._writers[2].finish()
@@ -136,7 +136,7 @@ class Exchange:
         # What has been stopped closes its streams; where the daemon does not notice, there is nothing more to read.
         if self._trouble is not None or not self._ended.wait(_GRACE):
             with suppress(OSError):
-                _shut_down(socket)
+                shut_down(socket)
 
 
 @contextmanager
@@ -219,7 +219,8 @@ def raw_socket(socket: Any) -> Any:
     return getattr(socket, "_sock", socket)
 
 
-def _shut_down(socket: Any) -> None:
+def shut_down(socket: Any) -> None:
+    """End an attached connection both ways, so that whoever reads from it goes on. Raises OSError: it has ended."""
     import socket as sockets
 
     raw_socket(socket).shutdown(sockets.SHUT_RDWR)

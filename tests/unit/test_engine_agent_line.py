@@ -209,6 +209,13 @@ def test_at_the_limit_the_container_is_ended_and_the_line_with_it(line: AgentLin
     assert ask(line) == (None, "")
 
 
+def test_a_command_that_runs_when_the_line_is_closed_is_not_waited_for(line: AgentLine, api: Api) -> None:
+    api.words = [lambda end: line.close()]
+    with pytest.raises(EngineError, match="broke off"):
+        ask(line, limit=600)
+    assert ask(line) == (None, "")
+
+
 def test_after_its_end_nothing_is_run(line: AgentLine, api: Api) -> None:
     api.words = [say(DONE)]
     assert ask(line) == (0, "|")

@@ -19,7 +19,7 @@ from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.launch import Subject, keep_up, run_once
 from pytest_multiarch.engine.ledger import Ledger, Owned
 from pytest_multiarch.engine.request import RunRequest, argument_list
-from pytest_multiarch.engine.streams import Exchange, _shut_down
+from pytest_multiarch.engine.streams import Exchange, shut_down
 from pytest_multiarch.errors import CommandTimeout, EngineError, OutputTooLarge
 from pytest_multiarch.platforms import Platform
 from tests.unit.fake_engine_api import VERSION, Answer, FakeEngineApi, Hijack, frame
@@ -376,7 +376,7 @@ def collected(ours: socket.socket, limit: float = 10) -> tuple[bool, bytes, byte
 
     def stop() -> None:
         stopped.append(True)
-        _shut_down(ours)
+        shut_down(ours)
 
     exchange.carry(ours, stop)
     return not stopped, exchange.out.whole(), exchange.err.whole()

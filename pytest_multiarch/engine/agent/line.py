@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_multiarch.engine.agent.wire import ENDED, ERR, agent_frames, exit_code_of, request_bytes
-from pytest_multiarch.engine.streams import connected, frames_of, is_plain, raw_socket
+from pytest_multiarch.engine.streams import connected, frames_of, is_plain, raw_socket, shut_down
 from pytest_multiarch.errors import EngineError
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ class AgentLine:
             self._is_usable = True
 
     def close(self) -> None:
-        """Hang up; nothing is run any more."""
+        """Hang up; nothing is run any more, and a command that runs in another thread is not waited for."""
+        socket = self._socket
+        if socket is not None:
+            with suppress(OSError):
+                shut_down(socket)
         with self._lock:
             self._is_usable = False
             self._hang_up()
