@@ -32,7 +32,7 @@ class Revival:
         self._name = name
         self._platform = platform
         self._note = note
-        self._mark = _mark_of(engine)
+        self._mark = mark_of(engine)
         self._lock = threading.Lock()
 
     def __call__(self) -> bool:
@@ -41,7 +41,7 @@ class Revival:
             state = self._engine.api.inspect_container(self._name)["State"]
             if state["Running"]:
                 return not state.get("Paused")  # somebody else was faster
-            mark = _mark_of(self._engine)
+            mark = mark_of(self._engine)
             was_restarted = mark != self._mark and "" not in (mark, self._mark)
             if not was_restarted or state.get("OOMKilled") or state["ExitCode"] not in _ENDED_BY_DAEMON:
                 return False
@@ -56,7 +56,7 @@ def never() -> bool:
     return False
 
 
-def _mark_of(engine: Engine) -> str:
+def mark_of(engine: Engine) -> str:
     """Return what is another after each start of the daemon that ends its containers; empty where nothing is.
 
     No answer of the API names it. The default bridge is made anew at each start, unless containers live on through it

@@ -155,7 +155,11 @@ def connected(socket: Any) -> Iterator[Any]:
 
 def frames_of(socket: Any) -> Iterator[tuple[int, bytes]]:
     """Give what comes over an attached connection, stream by stream, until it ends. Raises OSError: it broke off."""
-    return _frames(_reader(socket))
+    reader = _reader(socket)
+    try:
+        yield from _frames(reader)
+    finally:
+        reader.close()
 
 
 def _reader(socket: Any) -> Any:

@@ -125,6 +125,7 @@ class FakeEngineApi:
 
 class _TcpServer(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64  # else a client of a busy machine is turned away
     fake: FakeEngineApi
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -133,6 +134,7 @@ class _TcpServer(ThreadingHTTPServer):
 
 class _UnixServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 64  # else a client of a busy machine is turned away
     fake: FakeEngineApi
 
     def handle_error(self, request: object, client_address: object) -> None:

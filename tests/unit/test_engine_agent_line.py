@@ -36,6 +36,7 @@ class Api:
         self.attached = 0
         self.running = True
         self.refuses = False
+        self.mark = "the daemon's first start"
         self.ends: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
@@ -50,6 +51,9 @@ class Api:
         thread.start()
         self._threads.append(thread)
         return theirs
+
+    def inspect_network(self, name: str) -> dict[str, str]:
+        return {"Id": self.mark}
 
     def inspect_container(self, name: str) -> dict[str, Any]:
         return {"State": {"Running": self.running}}
@@ -182,6 +186,16 @@ def test_a_command_that_ends_with_its_container_was_killed(line: AgentLine, api:
     api.words = [end_all]
     assert ask(line) == (137, "so far|")
     assert ask(line) == (None, "")  # what is not known to be in order is not used again
+
+
+def test_a_command_that_ends_with_the_daemon_is_an_error(line: AgentLine, api: Api) -> None:
+    def restart(end: socket.socket) -> None:
+        api.running, api.mark = False, "its second start"
+        hang_up(end)
+
+    api.words = [restart]
+    with pytest.raises(EngineError, match="broke off, with the Docker daemon, which was restarted"):
+        ask(line)
 
 
 def test_a_line_that_breaks_off_is_an_error_and_not_used_again_before_a_restart(line: AgentLine, api: Api) -> None:

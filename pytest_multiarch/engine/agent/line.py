@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_multiarch.engine.agent.wire import ENDED, ERR, agent_frames, exit_code_of, request_bytes
+from pytest_multiarch.engine.revival import mark_of
 from pytest_multiarch.engine.streams import connected, frames_of, is_plain, raw_socket, shut_down
 from pytest_multiarch.errors import EngineError
 
@@ -34,6 +35,7 @@ class AgentLine:
         self._socket: Any = None
         self._frames: Iterator[tuple[int, bytes]] = iter(())
         self._is_usable = True
+        self._mark = ""
 
     def run(
         self, tried: str, argv: Sequence[str], env: Mapping[str, str], exchange: Exchange, stop: Callable[[], None]
@@ -107,14 +109,22 @@ class AgentLine:
             if not self._is_usable or not api.inspect_container(self._container)["State"]["Running"]:
                 return False
             self._open = opened.pop_all()
-        self._socket, self._frames = socket, agent_frames(frames_of(socket))
+        self._socket, self._frames, self._mark = socket, agent_frames(frames_of(socket)), mark_of(self._engine)
         self._engine.lend(self)
         return True
 
     def _cut_off(self, tried: str, *, was_stopped: bool) -> int:
-        """Return how a command ended that the agent does not tell of any more: with the container, by the kernel."""
-        if not was_stopped and self._engine.api.inspect_container(self._container)["State"]["Running"]:
-            raise EngineError(tried, "the connection to the container broke off", "Has the daemon been restarted?")
+        """Return how a command ended that the agent does not tell of any more: with the container, by the kernel.
+
+        Raises EngineError: it has ended with the daemon, or goes on unheard.
+        """
+        if was_stopped:
+            return _KILLED
+        is_running = self._engine.api.inspect_container(self._container)["State"]["Running"]
+        was_restarted = mark_of(self._engine) != self._mark
+        if is_running or was_restarted:
+            why = "with the Docker daemon, which was restarted" if was_restarted else "and it still runs"
+            raise EngineError(tried, f"the connection to the container broke off, {why}")
         return _KILLED
 
     def _hang_up(self) -> None:
