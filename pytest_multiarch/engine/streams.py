@@ -159,7 +159,8 @@ def frames_of(socket: Any) -> Iterator[tuple[int, bytes]]:
     try:
         yield from _frames(reader)
     finally:
-        reader.close()
+        if getattr(socket, "_response", None) is None:  # else it is the response's, which closes it
+            reader.close()
 
 
 def _reader(socket: Any) -> Any:

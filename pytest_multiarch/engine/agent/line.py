@@ -65,9 +65,11 @@ class AgentLine:
             kind, content = answer.last
             return exit_code_of(content) if kind == ENDED else None
         finally:
-            if not self._is_usable:
-                self._hang_up()
-            self._lock.release()
+            try:
+                if not self._is_usable:
+                    self._hang_up()
+            finally:
+                self._lock.release()
 
     def restarted(self) -> None:
         """Take note that the container has been started again, and the agent with it."""
