@@ -9,7 +9,7 @@ ready first.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from xdist.scheduler import LoadScheduling
 
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
     import pytest
 
-T = TypeVar("T")
 #: pytest-xdist runs a test when it knows which comes next, or that none does.
 _AT_LEAST: Final = 2
 
 
-def home_of(worker: str, platforms: Sequence[T]) -> T:
+def home_of(worker: str, platforms: Sequence[str]) -> str:
     """Return the platform that a worker, named as pytest-xdist does (``gw0``), begins with."""
     number = worker.removeprefix("gw")
     return platforms[int(number) % len(platforms) if number.isdigit() else 0]
@@ -32,8 +31,8 @@ def home_of(worker: str, platforms: Sequence[T]) -> T:
 class PlatformScheduling(LoadScheduling):  # type: ignore[misc]  # pytest-xdist has types, and no py.typed
     """Give tests to workers as ``--dist load`` does, each those of its own platform first.
 
-    ``platforms`` are the names that stand in tests' ids. Relies on that all tests are given out in ``_send_tests``, which is so
-    since pytest-xdist 1.15.
+    ``platforms`` are the names that stand in tests' ids. Relies on that pytest-xdist gives out all tests in ``_send_tests``, as 3.8
+    does: it is not public.
     """
 
     def __init__(self, config: pytest.Config, log: Any, platforms: Sequence[str]) -> None:

@@ -110,8 +110,9 @@ class AgentLine:
             # The daemon attaches to what does not run, too, for the time when it will.
             if not self._is_usable or not api.inspect_container(self._container)["State"]["Running"]:
                 return False
+            self._mark = mark_of(self._engine)
             self._open = opened.pop_all()
-        self._socket, self._frames, self._mark = socket, agent_frames(frames_of(socket)), mark_of(self._engine)
+        self._socket, self._frames = socket, agent_frames(frames_of(socket))
         self._engine.lend(self)
         return True
 

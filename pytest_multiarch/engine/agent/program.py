@@ -14,7 +14,7 @@ ARCHITECTURES: Final = ("amd64", "arm64")
 def agent_program(machine: Platform) -> bytes | None:
     """Return the agent for the machine of a daemon, in containers of whatever platform; None where there is none.
 
-    It is built of ``agent/agent.c`` by ``python -m agent``, which a test of the gate holds against what is here.
+    It is built of ``agent/agent.c`` by ``python -m agent``, and the lint environment holds it against what is here.
     """
     if machine.os != "linux" or machine.architecture not in ARCHITECTURES:
         return None
