@@ -23,6 +23,7 @@ def begin(session: pytest.Session) -> None:
     wanted = needs(items)
     state = State.of(session.config)
     if wanted.platforms and state.worker is not None:
+        state.worker.tell_groups(items)
         for line in unnamed_platforms(session.config, items):
             state.worker.note(line.removeprefix("multiarch: "))
     if wanted.anything:

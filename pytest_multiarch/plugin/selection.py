@@ -9,7 +9,7 @@ import pytest
 from pytest_multiarch.errors import InvalidPlatform, UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_multiarch.platforms import Platform
 
@@ -101,6 +101,23 @@ def grouped(platforms: Sequence[Platform], metafunc: pytest.Metafunc) -> list[An
     if not has_groups or metafunc.definition.get_closest_marker("xdist_group") is not None:
         return list(platforms)
     return [pytest.param(platform, marks=pytest.mark.xdist_group(str(platform))) for platform in platforms]
+
+
+def lost_groups(items: Iterable[pytest.Item]) -> dict[str, str]:
+    """Return the groups of tests that pytest-xdist's controller does not see, by the tests' ids.
+
+    pytest-xdist puts a test's group into its id, and up to 3.8 where pytest 9.2 no longer looks (pytest-dev/pytest-xdist#1386).
+    """
+    found = {}
+    for item in items:
+        names = {
+            str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
+            for mark in item.iter_markers("xdist_group")
+        }
+        group = "_".join(sorted(names))
+        if group and not item.nodeid.endswith(f"@{group}"):
+            found[item.nodeid] = group
+    return found
 
 
 def overriding_build(metafunc: pytest.Metafunc) -> object | None:

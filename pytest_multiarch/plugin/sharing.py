@@ -13,9 +13,10 @@ from pytest_multiarch.engine.remote import Line, RemoteWorkshop, Server
 from pytest_multiarch.errors import MultiArchError, UsageProblem
 from pytest_multiarch.plugin.order import native_first
 from pytest_multiarch.plugin.progress import Announcements
+from pytest_multiarch.plugin.selection import lost_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
     from concurrent.futures import Future
 
     from pytest_multiarch.engine.local_workshop import LocalWorkshop
@@ -26,6 +27,7 @@ T = TypeVar("T")
 _INPUT = "multiarch"
 #: Ways of pytest-xdist's to give tests to workers in which each gets some of all; in the others, neighbours stay together.
 _SPREADING = ("load", "worksteal")
+_GROUPING = "loadgroup"
 
 
 class Controller:
@@ -42,6 +44,7 @@ class Controller:
         self._problem: UsageProblem | None = None
         self._checked: dict[tuple[object, ...], UsageProblem | str] = {}
         self._told: dict[str, str] = {}
+        self._groups: dict[str, str] = {}
         self._said: set[str] = set()
         self._nodes: list[Any] = []
         self._down: list[Any] = []
@@ -51,7 +54,14 @@ class Controller:
         self._terminal = threading.RLock()
         calls = RemoteWorkshop.functions_of(self._made)
         self._server = Server(
-            {**calls, "check": self._check, "refuse": self._refuse, "say": self.say, "told": self.told_at}
+            {
+                **calls,
+                "check": self._check,
+                "refuse": self._refuse,
+                "say": self.say,
+                "told": self.told_at,
+                "groups": self._groups.update,
+            }
         )
 
     def introduce(self, node: Any) -> None:
@@ -63,14 +73,16 @@ class Controller:
             home = self._home_of(node)
             node.workerinput[_INPUT] = (self._server.line.port, self._server.line.key, self._mode, home)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
-        """Let each worker begin with the tests of one platform, where it would get some of all and nothing is built."""
-        if not self._homes:
-            return None
-        from pytest_multiarch.plugin.scheduling import PlatformScheduling
+    @pytest.hookimpl(wrapper=True, optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Generator[None, object, object]:
+        """Let workers begin with one platform each, where they would get some of all and nothing is built; keep groups together.
 
-        return PlatformScheduling(config, log, self._homes)
+        What a project or another plugin has chosen instead of pytest-xdist's own scheduler counts.
+        """
+        chosen = yield
+        from pytest_multiarch.plugin.scheduling import improved
+
+        return improved(chosen, config, log, self._homes, self._groups)
 
     def _home_of(self, node: Any) -> str:
         if not self._homes:
@@ -192,9 +204,10 @@ def _homes_of(state: State) -> tuple[str, ...]:
 class Worker:
     """Ask the controller. Implements the engine's `Listener` for a process that has no terminal."""
 
-    def __init__(self, line: Line, share: int | None, home: str = "") -> None:
+    def __init__(self, line: Line, share: int | None, home: str = "", *, keeps_groups: bool = False) -> None:
         self._line = line
         self._home = home
+        self._keeps_groups = keeps_groups
         self.share = share
         """Of how many tests that are alike this process will get one; None where nobody knows."""
         self.workshop = RemoteWorkshop(line)
@@ -207,7 +220,7 @@ class Worker:
             return None
         port, key, mode, home = about[_INPUT]
         share = 1 if mode == "each" else about.get("workercount") if mode in _SPREADING else None
-        return cls(Line(port, key), share, home)
+        return cls(Line(port, key), share, home, keeps_groups=mode == _GROUPING)
 
     def begins_with(self, platform: Platform) -> bool:
         """Say whether this process gets tests of a platform before it helps other processes with theirs."""
@@ -224,6 +237,12 @@ class Worker:
                 self._line.call("check", **wanted)
 
         threading.Thread(target=ask, name="multiarch-check", daemon=True).start()
+
+    def tell_groups(self, items: Iterable[pytest.Item]) -> None:
+        """Tell the controller the tests' groups that it does not see by itself, where it gives out tests by them."""
+        if self._keeps_groups and (groups := lost_groups(items)):
+            with suppress(MultiArchError):  # it is gone, and the run with it
+                self._line.call("groups", groups)
 
     def build_started(self, platform: object) -> None:
         """Hear nothing: no builds go on here."""

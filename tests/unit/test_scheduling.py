@@ -132,3 +132,21 @@ def test_a_worker_has_a_platform_to_begin_with_by_its_number(worker: str, platfo
     from pytest_multiarch.plugin.scheduling import home_of
 
     assert home_of(worker, PLATFORMS) == platform
+
+
+def test_only_xdists_own_schedulers_are_replaced() -> None:
+    from xdist.scheduler import LoadGroupScheduling, LoadScheduling, LoadScopeScheduling
+
+    from pytest_multiarch.plugin.scheduling import GroupScheduling, PlatformScheduling, improved
+
+    own = type("Own", (LoadGroupScheduling,), {})
+    config = scheduling([], 1)[0].config
+
+    def kind(chosen: type[Any], homes: tuple[str, ...]) -> type[object]:
+        return type(improved(chosen(config), config, None, homes, {}))
+
+    assert kind(LoadScheduling, PLATFORMS) is PlatformScheduling
+    assert kind(LoadScheduling, ()) is LoadScheduling
+    assert kind(LoadGroupScheduling, ()) is GroupScheduling
+    assert kind(LoadScopeScheduling, PLATFORMS) is LoadScopeScheduling
+    assert kind(own, ()) is own
