@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.platforms import Platform
 
 
-_THREADS: Final = 4
+_THREADS: Final = 2  # platforms at a time, each several layers: more only take processors from the rules
 
 
 class AuditSource(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.unpacked import Compression, Unpacked
     from pytest_multiarch.oci import Descriptor
 
-_THREADS: Final = 4
+_THREADS: Final = min(4, os.cpu_count() or 1)  # unpacking keeps a processor busy
 _CHUNK: Final = 1024 * 1024
 
 
