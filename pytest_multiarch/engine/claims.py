@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.engine.ledger import Ledger
 
 _PATIENCE = 20.0  # seconds; whoever has the turn asks a daemon once
-_LOOK = 0.05
+_LOOK = 0.005
 
 
 def claim_image(engine: Engine, ledger: Ledger, reference: str) -> bool:

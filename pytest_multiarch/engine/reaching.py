@@ -15,6 +15,8 @@ from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.image.credentials import Credentials
 
@@ -36,36 +38,42 @@ class Lock:
         return cls(credentials, f"pytest-multiarch {hashlib.sha256(credentials.secret.encode()).hexdigest()[:16]}")
 
 
-def find_url(engine: Engine, container: str, port: int, lock: Lock, *, guess: str = "", limit: float = 60) -> str:
+def find_url(
+    engine: Engine,
+    container: str,
+    port: int,
+    lock: Lock,
+    *,
+    guess: Callable[[], str] = lambda: "",
+    limit: float = 60,
+) -> str:
     """Wait until the registry is up and return a URL at which it answers this process.
 
-    ``port`` is the one on the daemon's loopback, ``guess`` another host to look for it at, ``limit`` is in seconds. Raises
-    `EngineError`, with the container's log where it does not come up.
+    ``port`` is the one on the daemon's loopback; where this machine's is another, ``guess`` gives a host to look for it at, or
+    nothing; ``limit`` is in seconds. Raises `EngineError`, with the container's log where it does not come up.
     """
-    near = [f"http://{host}:{port}" for host in dict.fromkeys(["127.0.0.1", guess or "127.0.0.1"])]
-    tried = f"reaching the throwaway registry at {' or '.join(near)}"
+    near = f"http://127.0.0.1:{port}"
+    tried = f"reaching the throwaway registry at {near}"
     deadline = time.monotonic() + limit
     is_up = False
     while not is_up:
-        found = []
-        for url in near:
-            answer = ask(url, lock)
-            if not answer:
-                return url
-            found.append(answer)
+        answer = ask(near, lock)
+        if not answer:
+            return near
         with translated(tried):
             state = engine.api.inspect_container(container)["State"]
         if not state["Running"] or time.monotonic() > deadline:
-            ended = [f"its container ended with exit code {state['ExitCode']}"]
+            ended = f"its container ended with exit code {state['ExitCode']}"
             log = engine.api.logs(container, tail=15).decode(errors="replace")
-            raise EngineError(
-                tried, "; ".join(found if state["Running"] else ended), "The registry's log ends with:", log
-            )
+            raise EngineError(tried, answer if state["Running"] else ended, "The registry's log ends with:", log)
         is_up = not engine.can_reach(f"localhost:{port}", lock.credentials)
         if not is_up:
             time.sleep(0.02)  # between two looks at the condition
-    # It is up, says the daemon. So none of these is a way there, but for one where it came up between the two looks.
-    for url in [*near, *_own_addresses(engine, container)]:
+    # It is up, says the daemon. So loopback is no way there, unless it came up between the two looks.
+    if not ask(near, lock):
+        return near
+    host = guess()
+    for url in [*([f"http://{host}:{port}"] if host else []), *_own_addresses(engine, container)]:
         if not ask(url, lock):
             return url
     return _relayed_url(engine, container, lock)

@@ -93,7 +93,7 @@ def start_registry(
         chosen = port if port is not None and engine.is_elsewhere else free_port(port)
         try:
             with translated(f"starting the registry {image}", "Name another image with --multiarch-registry-image."):
-                guess = _start_container(engine, ledger, image, name, chosen, lock, stopping)
+                identity = _start_container(engine, ledger, image, name, chosen, lock, stopping)
         except EngineError as error:
             # Somebody took the port between our look and the daemon's; a port that the user wants is not changed.
             if port is not None or "already" not in error.found or attempt == _PORT_TRIES - 1:
@@ -102,6 +102,11 @@ def start_registry(
         else:
             break
     host = f"localhost:{chosen}"
+
+    def guess() -> str:
+        # Over ssh testcontainers is not asked: it would need paramiko, and knows no way to another machine's loopback.
+        return "" if engine.is_elsewhere else _expected_host(image, identity)
+
     url = find_url(engine, name, chosen, lock, guess=guess, limit=limit)
     objection = engine.can_reach(host, credentials)
     if objection:
@@ -135,10 +140,7 @@ def _start_container(
     lock: Lock,
     stopping: threading.Event | None,
 ) -> str:
-    """Start the container, and return the host at which testcontainers expects its port.
-
-    Over ssh it is not asked: it would need paramiko, and knows no way to another machine's loopback.
-    """
+    """Start the container, and return its id."""
     if not claim_image(engine, ledger, image):
         engine.pull(image, stopping=stopping)
     password_file = container_class().credentials_path
@@ -158,7 +160,7 @@ def _start_container(
     )
     engine.api.put_archive(name, "/", _htpasswd(password_file, lock.credentials))
     engine.api.start(name)
-    return "" if engine.is_elsewhere else _expected_host(image, str(created["Id"]))
+    return str(created["Id"])
 
 
 def _expected_host(image: str, identity: str) -> str:

@@ -108,6 +108,22 @@ def test_a_port_on_this_machines_loopback_is_taken_first(engine: Engine, registr
     assert find_url(engine, "box", port, LOCK) == f"http://127.0.0.1:{port}"
 
 
+@pytest.mark.usefixtures("world")
+def test_a_host_is_guessed_only_where_loopback_is_not_the_daemons(engine: Engine) -> None:
+    asked = []
+
+    def guess() -> str:
+        asked.append(True)
+        return "127.0.0.2"
+
+    with FakeRegistry(auth="basic").running() as here:
+        assert find_url(engine, "box", int(urlsplit(here.url).port or 0), LOCK, guess=guess) == here.url
+    assert not asked
+    with FakeRegistry(auth="basic").running("127.0.0.2") as elsewhere:
+        assert find_url(engine, "box", int(urlsplit(elsewhere.url).port or 0), LOCK, guess=guess) == elsewhere.url
+    assert asked
+
+
 def test_beside_the_daemon_the_containers_own_address_is_taken(
     engine: Engine, world: World, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
