@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pytest_multiarch.image.unpacked import Compression, Unpacked
     from pytest_multiarch.oci import Descriptor
 
-_THREADS: Final = min(4, os.cpu_count() or 1)  # unpacking keeps a processor busy
+_THREADS: Final = min(4, max(2, os.cpu_count() or 2))  # unpacking keeps a processor busy, fetching does not
 _CHUNK: Final = 1024 * 1024
 
 
