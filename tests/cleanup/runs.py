@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_multiarch.engine.docker import Engine
+from tests.integration.support import HEARING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ class Run:
         self._file = self.folder.with_name(f"{self.folder.name}-{time.monotonic_ns()}.txt")
         with self._file.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", *self.args],
+                [*HEARING, sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", *self.args],
                 cwd=self.folder,
                 env={**_usual(os.environ), "PYTHONDONTWRITEBYTECODE": "1", **self.environ},
                 stdin=subprocess.DEVNULL,

@@ -31,6 +31,10 @@ AMD64 = Platform.parse("linux/amd64")
 ARM64 = Platform.parse("linux/arm64")
 BOTH = (AMD64, ARM64)
 
+#: Before a command that is to be sent signals: what started the tests in the background has them ignored, and whatever
+#: they start would inherit that.
+HEARING = ("env", "--default-signal=HUP,INT,TERM")
+
 SAMPLE = """\
 FROM --platform=$BUILDPLATFORM python:3.11-slim AS prepare
 RUN echo prepared > /prepared.txt

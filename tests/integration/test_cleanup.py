@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_multiarch.engine.ledger import FOLDER_PREFIX
-from tests.integration.support import Machine, docker
+from tests.integration.support import HEARING, Machine, docker
 from tests.integration.test_main_job import run_pytest
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def start(project: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
     def go() -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider"],
+            [*HEARING, sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider"],
             cwd=project,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
