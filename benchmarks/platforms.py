@@ -1,4 +1,4 @@
-"""An image of 2, 4 and 6 platforms read and audited: the time may grow with the bytes that are fetched, and no faster.
+"""An image of 2, 4 and 6 platforms read and audited: the time may grow with the bytes that are new, and no faster.
 
 ``python -m benchmarks platforms``: the image comes from a registry on loopback, which ``python -m lab up --all-platforms`` fills.
 """
@@ -41,9 +41,10 @@ def main(argv: Sequence[str]) -> tuple[dict[str, Any], bool]:
         longer = one.wall / found[first].wall
         fetched, unpacked = (bytes_of[name][kind] / bytes_of[first][kind] for kind in ("packed", "unpacked"))
         print(
-            f"{shown(name, one)}: {longer:.2f} times as long, {fetched:.2f} times the bytes, unpacked {unpacked:.2f} times"
+            f"{shown(name, one)}: {longer:.2f} times as long for {unpacked:.2f} times the bytes, {fetched:.2f} times as fetched"
         )
-        held[name] = longer <= MOST_TIMES * fetched
+        # What is unpacked is what is read; it is the stricter of the two where later platforms have smaller files.
+        held[name] = longer <= MOST_TIMES * unpacked
     holds = all(held.values())
     print(verdict(f"no faster than the bytes, by {MOST_TIMES} at most", holds=holds))
     return {"platforms": found, "bytes": bytes_of, "held": held}, holds
