@@ -55,6 +55,11 @@ class Build:
                 if platform in self.platforms and platform not in self._begun:
                     self._begun[platform] = self._start(platform)
 
+    def is_awaited(self, platform: Platform | None) -> bool:
+        """Say whether a platform's build has begun and goes on; with None, that of any."""
+        with self._beginning:
+            return any(not future.done() for one, future in self._begun.items() if platform in (None, one))
+
     def platform(self, platform: Platform) -> BuiltPlatform:
         """Return what one platform's build has pushed, once it has; its siblings may go on. Raises `BuildError`."""
         if platform not in self.platforms:

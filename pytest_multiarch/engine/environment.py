@@ -145,11 +145,11 @@ class Environment:
         first: Sequence[Platform],
         warm: Sequence[Platform],
         run: Sequence[Platform],
-    ) -> None:
+    ) -> ImageSource:
         """Start building ``first``; once they are there, let ``warm`` have their containers, and ``run`` be pulled.
 
         What files are read of one of ``first``, is read of all. Waits for nothing. ``what`` is what `build` takes, or what
-        `published` does. Raises what these raise.
+        `published` does; returns what these return, and raises what they raise.
         """
         wanted = tuple(dict.fromkeys([*warm, *run]))
         if isinstance(what, str):
@@ -163,9 +163,10 @@ class Environment:
         if self._own is None:
             # One after the other: several processes do so at once, and their first tests wait for the first platform.
             self._pool.submit(self._prepare, source, warm, warm=True)
-            return
+            return source
         for platform in wanted:
             self._pool.submit(self._prepare, source, [platform], warm=platform in warm)
+        return source
 
     def published(self, text: str) -> ImageSource:
         """Return an image that is there already: in a registry, read with the user's credentials, or in an OCI layout.
@@ -230,6 +231,7 @@ class Environment:
                     lambda: self._wait_for(lambda: self._workshop.index(name)),
                     self._running,
                     self._belongings.readers.layers,
+                    lambda platform: self._own is None or self._own.is_awaited(name, platform),
                 )
             return self._images[key]
 

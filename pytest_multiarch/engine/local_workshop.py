@@ -126,6 +126,10 @@ class LocalWorkshop:
         """Return what one platform's build has pushed, once it has."""
         return self._by_name[name].platform(platform)
 
+    def is_awaited(self, name: str, platform: Platform | None) -> bool:
+        """Say whether a platform of a build has begun and is not pushed yet; with None, whether any of them is."""
+        return self._by_name[name].is_awaited(platform)
+
     def index(self, name: str) -> str:
         """Return the digest of a build's index, once all its platforms are pushed."""
         return self._by_name[name].index()

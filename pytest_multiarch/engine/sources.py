@@ -39,6 +39,9 @@ class ImageSource(Protocol):
     def image(self) -> MultiArchImage:
         """Return the image under one tag, once all its platforms are there."""
 
+    def is_awaited(self, platform: Platform | None) -> bool:
+        """Say whether whoever asks for this platform waits for its build; with None, for any of them."""
+
     def expect(self, platforms: Sequence[Platform], submit: Callable[[Callable[[], None]], object]) -> None:
         """Hear which platforms tests are for; ``submit`` calls a function in the background."""
 
@@ -110,6 +113,10 @@ class PublishedImage(_Runs):
         self._image: MultiArchImage | None = None
         self._failure: MultiArchError | None = None
 
+    def is_awaited(self, platform: Platform | None) -> bool:
+        """Say that no build is waited for."""
+        return False
+
     def platform(self, platform: Platform) -> PlatformImage:
         """Return one platform's image. Raises what reading it raises, and `PlatformMissing`."""
         return self.image().for_platform(platform)
@@ -131,8 +138,8 @@ class PublishedImage(_Runs):
 class BuiltImage(_Runs):
     """An image that is being built: each platform on its own, the index once all are pushed.
 
-    ``built`` and ``index`` wait for a platform and for all of them; ``home`` gives the client of the registry that they are
-    pushed to, and the tag there.
+    ``built`` and ``index`` wait for a platform and for all of them, ``is_awaited`` says whether they would; ``home`` gives the
+    client of the registry that they are pushed to, and the tag there.
     """
 
     def __init__(
@@ -142,8 +149,10 @@ class BuiltImage(_Runs):
         index: Callable[[], str],
         make_running: Callable[[], Running],
         layers: LayerStore | None = None,
+        is_awaited: Callable[[Platform | None], bool] = lambda _: True,
     ) -> None:
         super().__init__(make_running, layers)
+        self.is_awaited = is_awaited
         self._home = home
         self._built = built
         self._index = index

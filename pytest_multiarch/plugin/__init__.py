@@ -76,13 +76,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what the user has set before anything is collected."""
-    from pytest_multiarch.plugin.order import Order
+    from pytest_multiarch.plugin.order import ORDER, Collected, Order
     from pytest_multiarch.settings import is_audit_wanted, is_configured
 
     config.addinivalue_line(
         "markers", "platforms(platform, ...): keep a test to these of the run's platforms, such as 'linux/arm64'"
     )
-    config.pluginmanager.register(Order(), "multiarch-order")
+    collected = Collected()
+    config.pluginmanager.register(collected, "multiarch-collected")
+    config.pluginmanager.register(Order(collected), ORDER)
     if is_configured(config):
         from pytest_multiarch.plugin.state import State
 

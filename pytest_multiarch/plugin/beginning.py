@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_multiarch.errors import UsageProblem
+from pytest_multiarch.plugin.order import ORDER, Order
 from pytest_multiarch.plugin.selection import needs
 from pytest_multiarch.plugin.state import State
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pytest
+
+    from pytest_multiarch.engine.sources import ImageSource
 
 
 def begin(session: pytest.Session) -> None:
@@ -32,7 +35,18 @@ def begin(session: pytest.Session) -> None:
         is_there = state.preflight(wanted, [item for item in items if needs([item]).anything])
         announce(session.config, state)
         if is_there:
-            state.prepare(items)
+            source = state.prepare(items)
+            if source is not None and source.is_awaited(None):
+                _pass_over(session, source)
+
+
+def _pass_over(session: pytest.Session, source: ImageSource) -> None:
+    from pytest_multiarch.plugin.passing import Passing
+
+    order = session.config.pluginmanager.get_plugin(ORDER)
+    # Whoever has chosen another order after the plugin gets that one.
+    if isinstance(order, Order) and order.is_kept(session.items):
+        Passing(session, order.groups, State.of(session.config).settings.platforms, source.is_awaited).begin()
 
 
 def unnamed_platforms(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.errors import InvalidPlatform
 from pytest_multiarch.plugin.ahead import WARM
-from pytest_multiarch.plugin.selection import builds_something_else, given_platform
+from pytest_multiarch.plugin.selection import builds_something_else, platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +53,7 @@ def forecast(items: Sequence[pytest.Item], share: int | None = 1) -> Forecast:
             more = True
             continue
         image = True
-        platform = _platform_of(item)
+        platform = platform_of(item)
         # What neither has a platform nor says that it takes the whole image may take any of it.
         whole = whole or platform is None or "multiarch_image" in names
         if platform is not None:
@@ -67,14 +65,3 @@ def forecast(items: Sequence[pytest.Item], share: int | None = 1) -> Forecast:
     sure = tuple(platform for platform, count in warm.items() if share is not None and count >= share)
     unsure = [platform for platform in warm if platform not in sure]
     return Forecast(image, whole, more, tuple(used), sure, tuple(dict.fromkeys([*unsure, *run])))
-
-
-def _platform_of(item: pytest.Item) -> Platform | None:
-    from pytest_multiarch.platforms import Platform
-
-    given = given_platform(item)
-    if given is None or isinstance(given, Platform):
-        return given
-    with suppress(InvalidPlatform):
-        return Platform.parse(str(given))
-    return None

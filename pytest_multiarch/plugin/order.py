@@ -1,13 +1,13 @@
-"""In which order tests run: the machine's own platform first, and what needs all platforms after what needs one.
+"""In which order tests run: file by file, in a file platform by platform, and what needs all of them after what needs one.
 
-pytest puts tests together by a session's parameters, so that nothing is set up twice: platform by platform, within a
-platform by file. While an emulated build still goes on, all files' tests of the platforms that are ready run. To this order
-only one thing is added: a test of the whole image would wait for the slowest build where it stands.
+pytest puts tests together by the parameters of a session, whatever their files: that would be platform by platform. Here
+a file's tests stay together, except where pytest's order keeps something of the user's from being set up again and again.
+What would wait for a build is passed over while the build goes on: see `pytest_multiarch.plugin.passing`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,25 +15,65 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_multiarch.platforms import Platform
+    from pytest_multiarch.plugin.grouping import Group
 
-_WHOLE = "multiarch_image"
-_OURS = "pytest_multiarch.plugin"
+ORDER = "multiarch-order"
+_INVOLVING = frozenset({"_multiarch_source", "target_platform"})
+
+
+class Collected:
+    """Remember the tests as they were collected: pytest's own order mixes the files."""
+
+    def __init__(self) -> None:
+        self.items: list[pytest.Item] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Remember the tests."""
+        self.items = list(items)
 
 
 class Order:
-    """Put what needs the whole image last.
+    """Put the tests of a file together, and of those what needs the whole image last.
 
     Registered after conftests are loaded and before pytest's own order is: so it comes behind the latter, and before
     whatever a project or another plugin chooses.
     """
 
+    def __init__(self, collected: Collected) -> None:
+        self._collected = collected
+        self._chosen: list[pytest.Item] = []
+        self.groups: dict[pytest.Item, Group] = {}
+        """The group of each test; empty where the plugin has no part in the order."""
+
     @pytest.hookimpl
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Move tests of the whole image to the end, in their order, where that sets nothing up twice."""
-        late = [item for item in items if _WHOLE in getattr(item, "fixturenames", ()) and _may_move(item)]
-        if late:
-            moved = set(map(id, late))
-            items[:] = [*(item for item in items if id(item) not in moved), *late]
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Choose the order of tests, where any of them uses an image or runs once per platform."""
+        if not any(map(_is_involved, items)):
+            return
+        from pytest_multiarch.plugin.grouping import comes_late, file_of, groups_of
+
+        if hasattr(config, "workerinput"):
+            # Workers of pytest-xdist are handed tests in advance: by file, those of other files would wait behind a build.
+            items.sort(key=comes_late)
+            return
+        self.groups = groups_of(items)
+        by_file = {file_of(item): group.file for item, group in self.groups.items()}
+        first: dict[str, int] = {}
+        for item in self._collected.items:
+            first.setdefault(by_file.get(file_of(item), ""), len(first))
+
+        def place(item: pytest.Item) -> tuple[int, bool]:
+            group = self.groups[item]
+            return first.get(group.file, len(first)), group.needs_all
+
+        items.sort(key=place)
+        self._chosen = list(items)
+
+    def is_kept(self, items: Sequence[pytest.Item]) -> bool:
+        """Say whether tests stand in the order that was chosen here, whatever has been taken out since."""
+        left = set(items)
+        return bool(self.groups) and [item for item in self._chosen if item in left] == list(items)
 
 
 def native_first(platforms: Sequence[Platform]) -> list[Platform]:
@@ -48,22 +88,6 @@ def native_first(platforms: Sequence[Platform]) -> list[Platform]:
     return sorted(platforms, key=lambda platform: platform != own)
 
 
-def _may_move(item: pytest.Item) -> bool:
-    """Say whether a test uses no fixture of the user's that pytest keeps for its neighbours only.
-
-    That is one of a class, module or package, and one of the session where the test has parameters.
-    """
-    is_parametrized = hasattr(item, "callspec")
-    # Not a public attribute, but the only place where pytest says which fixtures a test gets.
-    found: dict[str, Sequence[Any]] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    for definitions in found.values():
-        definition = definitions[-1]
-        if getattr(definition.func, "__module__", "").startswith(_OURS) or definition.scope == "function":
-            continue
-        if definition.scope != "session" or (is_parametrized and not _is_pytests(definition)):
-            return False
-    return True
-
-
-def _is_pytests(definition: Any) -> bool:
-    return not definition.baseid and str(getattr(definition.func, "__module__", "")).startswith("_pytest.")
+def _is_involved(item: pytest.Item) -> bool:
+    """Say whether a test may use an image, or run once per platform."""
+    return not _INVOLVING.isdisjoint(getattr(item, "fixturenames", ()))

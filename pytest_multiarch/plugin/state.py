@@ -234,19 +234,23 @@ class State:
             return False
         return True
 
-    def prepare(self, items: Sequence[pytest.Item]) -> None:
-        """Start, without waiting, what these tests will ask for: the image they test, and what runs it."""
+    def prepare(self, items: Sequence[pytest.Item]) -> ImageSource | None:
+        """Start, without waiting, what these tests will ask for: the image they test, and what runs it.
+
+        Returns the image, None where none of them uses the run's own, or it cannot be had.
+        """
         from pytest_multiarch.plugin.forecast import forecast
 
         worker, settings = self.worker, self.settings
         ahead = forecast(items, worker.share if worker is not None else 1)
+        source = None
 
         def soon(platforms: Iterable[Platform]) -> list[Platform]:
             return [platform for platform in platforms if worker is None or worker.begins_with(platform)]
 
         with suppress(MultiArchError):  # the tests that need it come to the same, and tell it
             if ahead.image:
-                self.environment.prepare(
+                source = self.environment.prepare(
                     settings.image or settings.build,
                     settings.platforms,
                     first=soon(settings.platforms if ahead.whole else ahead.platforms),
@@ -257,6 +261,7 @@ class State:
                 self.environment.end_building()
             elif ahead.more:
                 self.environment.start()
+        return source
 
     def close(self) -> bool:
         """Remove all that was started; what could not be removed becomes a warning. Return False where warnings are errors."""

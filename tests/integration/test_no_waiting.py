@@ -118,3 +118,39 @@ def test_the_native_platforms_tests_run_before_the_other_is_built(tmp_path: Path
         ran = re.findall(r"^test_it\.py::(\S+) PASSED", done.stdout, re.MULTILINE)
         name, whole = ("test_runs", ["test_whole"]) if tests is RUNS else ("test_reads", [])
         assert ran == [f"{name}[{Platform.host()}]", f"{name}[{held}]", *whole]
+
+
+MORE = """
+def test_more(platform_image): ...
+
+def test_plain(): ...
+"""
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_all_files_tests_of_the_native_platform_run_before_the_other_is_built(tmp_path: Path) -> None:
+    native = str(Platform.host())
+    held = next(str(platform) for platform in BOTH if str(platform) != native)
+    written = {
+        "Dockerfile": DOCKERFILE,
+        "conftest.py": CONFTEST,
+        "test_a.py": MORE,
+        "test_b.py": RUNS,
+        "test_c.py": MORE,
+    }
+    for name, content in written.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    gate = Gate()
+    with gate.running() as port:
+        given = [f"--multiarch-build-arg=GATE={port}", f"--multiarch-build-arg=HELD={held}"]
+        done = run_pytest(tmp_path, FOR_BOTH, "-v", *given, GATE=port, HELD=held)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert gate.held.is_set(), said
+    ran = re.findall(r"^test_(\S+) PASSED", done.stdout, re.MULTILINE)
+    # What waits for nothing comes first, then what the gate holds back comes after all of the native platform's.
+    assert ran[:2] == ["a.py::test_plain", "c.py::test_plain"]
+    assert ran[2:5] == [f"a.py::test_more[{native}]", f"b.py::test_runs[{native}]", f"c.py::test_more[{native}]"]
+    assert sorted(ran[5:]) == sorted(
+        [f"a.py::test_more[{held}]", f"b.py::test_runs[{held}]", "b.py::test_whole", f"c.py::test_more[{held}]"]
+    )

@@ -15,7 +15,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
@@ -70,7 +70,8 @@ class Plan:
     """Say what is to go wrong, and how builds go on.
 
     ``failing_builds`` and ``failing_containers`` hold platforms; ``progress`` are lines as ``buildx --progress=rawjson``
-    prints them; ``leftovers`` is what cannot be removed at the end; ``unavailable`` and ``emulated`` hold platforms.
+    prints them; ``leftovers`` is what cannot be removed at the end; ``unavailable`` and ``emulated`` hold platforms. The builds
+    of ``held`` platforms go on until a test of the run lets them end: ``let`` of the plugin ``fake-workshop``.
     """
 
     daemon: bool = True
@@ -81,6 +82,7 @@ class Plan:
     leftovers: tuple[str, ...] = ()
     unavailable: tuple[str, ...] = ()
     emulated: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 class Calls:
@@ -110,7 +112,9 @@ def install(plan: Plan | None = None) -> tuple[Callable[[pytest.Config], None], 
             on_result: Callable[[CommandResult], None],
             workshop: Workshop | None = None,
         ) -> FakeEnvironment:
-            return FakeEnvironment(options, listener, on_result, workshop, plan=plan or Plan(), calls=calls)
+            made = FakeEnvironment(options, listener, on_result, workshop, plan=plan or Plan(), calls=calls)
+            config.pluginmanager.register(made.own, "fake-workshop")
+            return made
 
         def make_workshop(options: EngineOptions, listener: BuildListener) -> FakeWorkshop:
             return FakeWorkshop(options, listener, plan=plan or Plan(), calls=calls)
@@ -153,6 +157,7 @@ class FakeWorkshop:
         )
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
         self._lock = threading.Lock()
+        self._held = {platform: threading.Event() for platform in plan.held}
         self._names: dict[tuple[object, ...], str] = {}
         self._builds: dict[str, Build] = {}
 
@@ -199,12 +204,23 @@ class FakeWorkshop:
     def built(self, name: str, platform: Platform) -> BuiltPlatform:
         return self._builds[name].platform(platform)
 
+    def is_awaited(self, name: str, platform: Platform | None) -> bool:
+        return self._builds[name].is_awaited(platform)
+
     def index(self, name: str) -> str:
         build = self._builds[name]
         build.begin(build.platforms)
         for platform in build.platforms:
             build.platform(platform)
         return ",".join(str(platform) for platform in build.platforms)
+
+    def let(self, *platforms: str) -> None:
+        """Let the builds of these platforms end, and wait until they have."""
+        for platform in platforms:
+            self._held[platform].set()
+            for build in self._builds.values():
+                with suppress(BuildError):
+                    build.platform(Platform.parse(platform))
 
     def bring(self, name: str, platforms: Sequence[Platform]) -> None:
         self._calls.add("bring", platforms=[str(platform) for platform in platforms])
@@ -230,6 +246,8 @@ class FakeWorkshop:
         self._calls.add("release")
 
     def stop(self) -> None:
+        for held in self._held.values():
+            held.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def close(self) -> list[str]:
@@ -248,6 +266,8 @@ class FakeWorkshop:
         self._listener.build_started(platform)
         started = time.monotonic()
         failed = str(platform) in self._plan.failing_builds
+        if str(platform) in self._held:
+            self._held[str(platform)].wait(20)
         reader = ProgressReader()
         for line in self._plan.progress:
             step = reader.feed(line)
@@ -284,8 +304,8 @@ class FakeEnvironment:
         self._listener = listener
         self._plan = plan
         self._calls = calls
-        self._own = FakeWorkshop(options, listener, plan=plan, calls=calls) if workshop is None else None
-        self._workshop: Workshop = self._own or workshop  # type: ignore[assignment]  # one of them is there
+        self.own = FakeWorkshop(options, listener, plan=plan, calls=calls) if workshop is None else None
+        self._workshop: Workshop = self.own or workshop  # type: ignore[assignment]  # one of them is there
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fake")
         self._shelf = Shelf()
         self.supports = FakeSupports(options, plan, calls)
@@ -309,10 +329,9 @@ class FakeEnvironment:
         first: Sequence[Platform],
         warm: Sequence[Platform],
         run: Sequence[Platform],
-    ) -> None:
+    ) -> FakeSource:
         self._calls.add("prepare", warm=[str(platform) for platform in warm], run=[str(platform) for platform in run])
-        if not isinstance(what, str):
-            self._workshop.build(what, tuple(platforms), first)
+        return self._published(what) if isinstance(what, str) else self.build(what, platforms, first)
 
     def build(
         self, spec: BuildSpec, platforms: Sequence[Platform], first: Sequence[Platform] | None = None
@@ -328,12 +347,18 @@ class FakeEnvironment:
             def index() -> list[Platform]:
                 return [Platform.parse(text) for text in self._wait(lambda: self._workshop.index(name)).split(",")]
 
-            self._images[name] = FakeSource(self._shelf, reference, self._running, built, index)
+            def is_awaited(platform: Platform | None) -> bool:
+                return self.own is None or self.own.is_awaited(name, platform)
+
+            self._images[name] = FakeSource(self._shelf, reference, self._running, built, index, is_awaited)
         return self._images[name]
 
     def published(self, text: str) -> FakeSource:
         """Return an image that has a platform for each of two architectures, whatever the reference."""
         self._calls.add("published", reference=text)
+        return self._published(text)
+
+    def _published(self, text: str) -> FakeSource:
         reference = LayoutLocation.parse(text).reference if LayoutLocation.is_one(text) else Reference.parse(text)
         offered = [Platform.parse(name) for name in ("linux/amd64", "linux/arm64")]
         return FakeSource(
@@ -354,8 +379,8 @@ class FakeEnvironment:
         return self._shelf
 
     def close(self) -> list[str]:
-        if self._own is not None:
-            self._own.stop()
+        if self.own is not None:
+            self.own.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._calls.add("close", containers=self._running.count)
         self._running.up = False
@@ -379,7 +404,9 @@ class FakeSource:
         running: FakeRunning,
         built: Callable[[Platform], Descriptor],
         index: Callable[[], Sequence[Platform]],
+        is_awaited: Callable[[Platform | None], bool] = lambda _: False,
     ) -> None:
+        self.is_awaited = is_awaited
         self.running = running
         self._shelf = shelf
         self._reference = reference

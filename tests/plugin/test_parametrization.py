@@ -33,7 +33,7 @@ def test_a_test_runs_once_per_platform_the_machines_own_first(project: Project) 
     assert names(project, asked) == ["test_it[linux/s390x]", "test_it[linux/arm/v7]"]
 
 
-def test_what_needs_all_platforms_comes_last(project: Project) -> None:
+def test_what_needs_all_platforms_comes_last_in_its_file(project: Project) -> None:
     project.write(
         test_a="def test_1(multiarch_image): pass\ndef test_2(platform_image): pass\ndef test_3(): pass",
         test_b="""
@@ -45,12 +45,10 @@ def test_what_needs_all_platforms_comes_last(project: Project) -> None:
             def test_6(platform_image): pass
         """,
     )
-    found = names(project, BOTH)
-    assert found[0] == "test_2[linux/amd64]"
-    assert found.index("test_6[linux/arm64]") < found.index("test_1")
-    # Of a test with parameters, the session's fixture of the user's would be set up anew.
-    assert found.index("test_5[linux/amd64]") < found.index("test_6[linux/arm64]")
-    assert found[-2:] == ["test_1", "test_4"]
+    assert names(project, BOTH) == [
+        *("test_2[linux/amd64]", "test_2[linux/arm64]", "test_3", "test_1"),
+        *("test_6[linux/amd64]", "test_6[linux/arm64]", "test_5[linux/amd64]", "test_5[linux/arm64]", "test_4"),
+    ]
 
 
 def test_an_order_that_the_project_chooses_stays(project: Project) -> None:
@@ -72,15 +70,90 @@ def test_a_modules_own_fixture_keeps_its_tests_together(project: Project) -> Non
     assert names(project, BOTH)[0] == "test_1"
 
 
-def test_all_tests_of_a_platform_run_before_those_of_the_next(project: Project) -> None:
+def test_tests_run_by_file_and_in_a_file_by_platform(project: Project) -> None:
     project.write(
         test_a="def test_1(platform_image): pass\ndef test_2(target_platform): pass",
-        test_b="def test_3(fresh_container): pass",
+        test_b="def test_3(): pass",
+        test_c="def test_4(fresh_container): pass\ndef test_5(): pass",
     )
     assert names(project, BOTH) == [
-        *("test_1[linux/amd64]", "test_2[linux/amd64]", "test_3[linux/amd64]"),
-        *("test_1[linux/arm64]", "test_2[linux/arm64]", "test_3[linux/arm64]"),
+        *("test_1[linux/amd64]", "test_2[linux/amd64]", "test_1[linux/arm64]", "test_2[linux/arm64]"),
+        "test_3",
+        *("test_4[linux/amd64]", "test_4[linux/arm64]", "test_5"),
     ]
+
+
+def test_files_run_in_the_order_in_which_they_are_named(project: Project) -> None:
+    project.write(**{f"test_{name}": f"def test_{name}(platform_image): pass" for name in "abc"})
+    found = names(project, BOTH, "test_c.py", "test_a.py", "test_b.py")
+    assert found == [f"test_{name}[{platform}]" for name in "cab" for platform in ("linux/amd64", "linux/arm64")]
+
+
+SHARED = """
+import pytest
+@pytest.fixture(scope="{scope}")
+def service({argument}):
+    with open("setups", "a") as file:
+        print("set up", file=file)
+@pytest.fixture(scope="session", params=["x", "y"])
+def letter(request): return request.param
+"""
+
+
+def by_file_and_platform(project: Project, argument: str, using: str, scope: str = "session") -> tuple[list[str], int]:
+    """Return in which order five tests run, the last three of which use something shared, and how often that is set up."""
+    project.fake_engine(conftest=SHARED.format(argument=argument, scope=scope))
+    project.write(
+        test_a="def test_1(platform_image): pass",
+        test_b=f"def test_2(platform_image, {using}): pass",
+        test_c="def test_3(platform_image): pass",
+        test_d=f"def test_4(platform_image, {using}): pass\ndef test_5(platform_image, {using}): pass",
+    )
+    found = names(project, BOTH)
+    assert project.run(BOTH).ret == pytest.ExitCode.OK
+    path = project.path / "setups"
+    return found, len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+
+
+@pytest.mark.parametrize("argument", ["platform_container", "request, target_platform"])
+def test_files_that_share_a_session_fixture_for_a_platform_run_together_by_platform(
+    project: Project, argument: str
+) -> None:
+    found, setups = by_file_and_platform(project, argument, "service")
+    assert [name.replace("linux/", "") for name in found] == [
+        *("test_1[amd64]", "test_1[arm64]"),
+        *("test_2[amd64]", "test_4[amd64]", "test_5[amd64]", "test_2[arm64]", "test_4[arm64]", "test_5[arm64]"),
+        *("test_3[amd64]", "test_3[arm64]"),
+    ]
+    assert setups == 2
+
+
+@pytest.mark.parametrize("argument", ["", "request", "tmp_path_factory", "multiarch_platforms", "multiarch_build"])
+def test_files_that_share_what_is_the_same_for_all_platforms_run_one_after_the_other(
+    project: Project, argument: str
+) -> None:
+    found, setups = by_file_and_platform(project, argument, "service")
+    assert [name.replace("linux/", "") for name in found] == [
+        *("test_1[amd64]", "test_1[arm64]", "test_2[amd64]", "test_2[arm64]", "test_3[amd64]", "test_3[arm64]"),
+        *("test_4[amd64]", "test_5[amd64]", "test_4[arm64]", "test_5[arm64]"),
+    ]
+    assert setups == 1
+
+
+def test_files_that_share_no_more_than_the_name_of_a_fixture_run_one_after_the_other(project: Project) -> None:
+    found, setups = by_file_and_platform(project, "platform_container", "service", "module")
+    assert [name.partition("[")[0] for name in found] == [
+        *("test_1", "test_1", "test_2", "test_2", "test_3", "test_3", "test_4", "test_5", "test_4", "test_5")
+    ]
+    assert setups == 4
+
+
+def test_files_that_share_a_parameter_of_the_users_run_as_pytest_runs_them(project: Project) -> None:
+    found, _ = by_file_and_platform(project, "", "letter")
+    shared = [name.replace("linux/", "") for name in found if not name.startswith(("test_1", "test_3"))]
+    assert shared.index("test_4[x-amd64]") < shared.index("test_2[y-amd64]")
+    assert {name.partition("[")[0] for name in found[:2]} == {"test_1"}
+    assert {name.partition("[")[0] for name in found[-2:]} == {"test_3"}
 
 
 def test_a_test_that_looks_at_the_whole_image_runs_once(project: Project) -> None:
@@ -238,7 +311,7 @@ def test_own_platforms_beside_other_parameters_set_a_session_fixture_up_once_eac
     )
     project.run(BOTH).assert_outcomes(passed=6)
     setups = project.path.joinpath("setups").read_text(encoding="utf-8").splitlines()
-    assert setups == ["linux/arm64", "linux/amd64"]
+    assert sorted(setups) == ["linux/amd64", "linux/arm64"]  # whichever was built first
 
 
 def test_own_platforms_that_the_run_does_not_build_fail_their_test_alone(project: Project) -> None:
