@@ -10,7 +10,7 @@ from pytest_multiarch.errors import FileProblem
 from pytest_multiarch.image.packages import owned_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_multiarch.audit.finding import Finding
     from pytest_multiarch.audit.views import ImageView, PlatformView
@@ -43,7 +43,7 @@ class FilesDifferRule(ImageRule):
         everything = view.comparable_files
         found = {one.platform: _own_files(one, everything[one.platform]) for one in judged}
         told: set[str] = set()
-        for path in sorted({path for files in found.values() for path in files}):
+        for path in sorted(set().union(*found.values())):
             having = next(one for one in judged if path in found[one.platform])
             entry = found[having.platform][path]
             # What is there on a platform at all, by a package or not, and by whichever of the two names, is not missing.
@@ -84,12 +84,14 @@ class FileModesDifferRule(ImageRule):
     def check(self, view: ImageView) -> Iterator[Finding]:
         """Return a finding for each path that is not of the same kind, mode and owner everywhere."""
         found = view.comparable_files
-        for path in sorted({path for files in found.values() for path in files}):
+        for path in sorted(set().union(*found.values())):
+            there_on = [(one, entry) for one in view.offered if (entry := found[one.platform].get(path)) is not None]
+            first = there_on[0][1]
+            if all(_is_alike(entry, first) for _, entry in there_on):
+                continue  # nearly all are
             groups: dict[str, list[PlatformView]] = {}
-            for one in view.offered:
-                entry = found[one.platform].get(path)
-                if entry is not None:
-                    groups.setdefault(_attributes(entry), []).append(one)
+            for one, entry in there_on:
+                groups.setdefault(_attributes(entry), []).append(one)
             if len(groups) > 1:
                 last = list(groups.values())[-1][0]
                 shown = "; ".join(
@@ -104,26 +106,27 @@ class FileModesDifferRule(ImageRule):
 
 def _own_files(view: PlatformView, comparable: Mapping[str, FileEntry]) -> Mapping[str, FileEntry]:
     """Return those of the comparable files that no package brought."""
-    real = _RealPaths(view)
-    owned = {real.of(path) for path in owned_paths(view.files)}
+    owned = set(_real(view, owned_paths(view.files)))
     return {name: entry for name, entry in comparable.items() if entry.path not in owned}
 
 
-class _RealPaths:
+def _real(view: PlatformView, paths: Iterable[str]) -> Iterator[str]:
     """Follow the links in directories' names: with a merged /usr, dpkg's /lib/… is /usr/lib/…."""
-
-    def __init__(self, view: PlatformView) -> None:
-        self._files = view.files
-        self._folders: dict[str, str] = {}
-
-    def of(self, path: str) -> str:
+    folders: dict[str, str] = {}
+    for path in paths:
         folder, _, name = path.rpartition("/")
-        if folder not in self._folders:
+        real = folders.get(folder)
+        if real is None:
             try:
-                self._folders[folder] = self._files.stat(folder or "/").path.rstrip("/")
+                real = view.files.stat(folder or "/").path.rstrip("/")
             except FileProblem:
-                self._folders[folder] = folder
-        return f"{self._folders[folder]}/{name}"
+                real = folder
+            folders[folder] = real
+        yield f"{real}/{name}"
+
+
+def _is_alike(one: FileEntry, other: FileEntry) -> bool:
+    return one.mode == other.mode and one.uid == other.uid and one.gid == other.gid and one.kind is other.kind
 
 
 def _attributes(entry: FileEntry) -> str:

@@ -102,11 +102,12 @@ def _programs(view: PlatformView) -> Iterator[ElfEntry]:
 
 
 def _libraries(view: PlatformView) -> Mapping[_Key, ElfEntry]:
-    """Return the image's libraries by the names that they can be asked for, of the file and of links to it, and machine."""
+    """Return the image's libraries by the names that they are asked for, of the file and of links to it, and machine."""
     by_path = {one.path: one for one in view.elf_files if one.elf.type is ElfType.DYN}
     found = {_key(one.entry.name, one): one for one in reversed(by_path.values())}
+    wanted = {name.rpartition("/")[2] for one in view.elf_files for name in one.elf.needed}
     for entry in view.entries:
-        if not entry.is_symlink:
+        if not entry.is_symlink or entry.name not in wanted:
             continue
         with suppress(FileProblem):  # a link that leads nowhere
             target = by_path.get(view.files.stat(entry.path).path)

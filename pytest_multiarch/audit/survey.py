@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.errors import DocumentError
-from pytest_multiarch.image.elf import ELF_MAGIC, HEADER_BYTES, misfits, read_elf, read_elf_header
+from pytest_multiarch.image.elf import ELF_MAGIC, HEADER_BYTES, expected, misfits, read_elf, read_elf_header
+from pytest_multiarch.image.spool import OpenFiles
 
 if TYPE_CHECKING:
     from pytest_multiarch.image.elf import ElfFile, Misfit
     from pytest_multiarch.image.entries import FileEntry
     from pytest_multiarch.image.filesystem import ImageFiles
+    from pytest_multiarch.image.members import Member
     from pytest_multiarch.platforms import Platform
 
 _SMALLEST: Final = 52  # the header of a 32-bit file
@@ -44,23 +46,25 @@ def survey(files: ImageFiles, platform: Platform) -> tuple[ElfEntry, ...]:
     any processor, and left out. Parsers' test data are such files.
     """
     found = []
-    for entry in files.files_beginning(ELF_MAGIC):
-        elf = _read(files, entry) if entry.size >= _SMALLEST else None
-        if elf is not None:
-            found.append(ElfEntry(entry, elf, misfits(elf, platform)))
+    promised = expected(platform)
+    newest = promised.arm_version if promised is not None else 0
+    with OpenFiles() as opened:
+        for entry, member in files.files_beginning(ELF_MAGIC):
+            elf = _read(entry.path, member, newest, opened) if entry.size >= _SMALLEST else None
+            if elf is not None:
+                found.append(ElfEntry(entry, elf, misfits(elf, platform)))
     return tuple(found)
 
 
-def _read(files: ImageFiles, entry: FileEntry) -> ElfFile | None:
-    path = entry.path
+def _read(path: str, member: Member, newest_arm: int, opened: OpenFiles) -> ElfFile | None:
     try:
-        if entry.size <= _READ_WHOLE:
-            return read_elf(files.read_bytes(path), path)
-        with files.open(path) as stream:
-            return read_elf(stream, path)
+        if member.size <= _READ_WHOLE:
+            return read_elf(member.read(member.size, opened), path, newest_arm)
+        with member.open() as stream:
+            return read_elf(stream, path, newest_arm)
     except DocumentError:
         pass
     try:
-        return read_elf_header(files.read_start(path, HEADER_BYTES), path)
+        return read_elf_header(member.read(HEADER_BYTES, opened), path)
     except DocumentError:
         return None

@@ -63,9 +63,11 @@ class PlatformView:
         image: PlatformImage,
         read: Callable[[PlatformImage], ImageFiles] | None = None,
         before: Callable[[], None] | None = None,
+        expected: dict[str, bool] | None = None,
     ) -> None:
         self.platform = platform
         self.image = image
+        self._expected = {} if expected is None else expected
         self._read = read
         self._before = before
 
@@ -108,7 +110,13 @@ class PlatformView:
     def comparable_files(self) -> Mapping[str, FileEntry]:
         """Return the files by their paths without the platform's names; what good images differ in is left out."""
         names = ((without_names(entry.path, self.platform), entry) for entry in self.entries)
-        return {name: entry for name, entry in names if not is_expected_file(name)}
+        return {name: entry for name, entry in names if not self._is_expected(name)}
+
+    def _is_expected(self, name: str) -> bool:
+        found = self._expected.get(name)
+        if found is None:
+            found = self._expected[name] = is_expected_file(name)
+        return found
 
     @cached_property
     def paths(self) -> frozenset[str]:
@@ -148,6 +156,7 @@ class ImageView:
         self._source = source
         self._views: dict[Platform, PlatformView] = {}
         self._reads_ahead = read_ahead
+        self._expected: dict[str, bool] = {}  # most names are the same on all platforms
 
     @cached_property
     def image(self) -> MultiArchImage:
@@ -158,7 +167,7 @@ class ImageView:
         """Return one platform's view. Raises PlatformMissing: it is not offered."""
         if platform not in self._views:
             image = self._source.platform(platform)
-            self._views[platform] = PlatformView(platform, image, self._read, self._read_ahead)
+            self._views[platform] = PlatformView(platform, image, self._read, self._read_ahead, self._expected)
         return self._views[platform]
 
     @cached_property

@@ -154,11 +154,14 @@ class ImageFiles:
         for path, member in self._below(top):
             yield self._entry(path, member)
 
-    def files_beginning(self, magic: bytes, top: str = "/") -> Iterator[FileEntry]:
-        """Yield the regular files below a directory that begin with some bytes, at most four, as ``walk`` does."""
+    def files_beginning(self, magic: bytes, top: str = "/") -> Iterator[tuple[FileEntry, Member]]:
+        """Yield the regular files below a directory that begin with some bytes, at most four, as ``walk`` does.
+
+        Each comes with what reads it, so that it need not be looked for by its path again.
+        """
         for path, member in self._below(top):
             if member.kind is FileKind.FILE and member.begins_with(magic):
-                yield self._entry(path, member)
+                yield self._entry(path, member), member
 
     def _below(self, top: str) -> Iterator[tuple[str, Member]]:
         found = self._find(top, "walk")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from pytest_multiarch.image.spool import SpoolFile
+    from pytest_multiarch.image.spool import OpenFiles, SpoolFile
 
 
 BEGINNING: Final = 4
@@ -66,12 +66,14 @@ class Member:
     layer: str
     begins: bytes = b""
 
-    def read(self, size: int) -> bytes:
-        """Return the first ``size`` bytes of the content, fewer where it is shorter."""
+    def read(self, size: int, opened: OpenFiles | None = None) -> bytes:
+        """Return the first ``size`` bytes of the content, fewer where it is shorter; for many members keep it ``opened``."""
         size = min(size, self.size)
         if self.content is None or not size:
             return b""
         if self.extents is None:
+            if opened is not None:
+                return _whole(opened.read_at(self.content, self.offset, size), size)
             return _whole(self.content.read_at(self.offset, size), size)
         with self.open() as stream:
             return stream.read(size)

@@ -16,12 +16,18 @@ import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.errors import LayerError
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
 _PREFIX: Final = "pytest-multiarch-layers-"
 _LOCK: Final = "lock"
+_MOST_OPEN: Final = 32  # an image may have more layers than a process may open files
 _UNLOCKED: Final = 600.0  # seconds after which a folder without a lock is nobody's; its owner takes some microseconds
 
 
@@ -55,6 +61,34 @@ class SpoolFile:
             ) from None
         except OSError as error:
             raise LayerError("read an unpacked layer", f"cannot open {self.path}: {error.strerror}") from error
+
+
+class OpenFiles:
+    """Keep finished files open for one thread that reads pieces of a few in turns. A context manager that closes them."""
+
+    def __init__(self) -> None:
+        self._handles: dict[SpoolFile, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def read_at(self, file: SpoolFile, offset: int, size: int) -> bytes:
+        """Return what the file's own ``read_at`` does; raises what that raises."""
+        handle = self._handles.get(file)
+        if handle is None:
+            if len(self._handles) == _MOST_OPEN:
+                self._close()
+            handle = self._handles[file] = file.open()
+        return read_fully(handle, offset, size)
+
+    def _close(self) -> None:
+        while self._handles:
+            os.close(self._handles.popitem()[1])
 
 
 def read_fully(handle: int, offset: int, size: int) -> bytes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 512
 _END: Final = bytes(_BLOCK)
-_WINDOW: Final = 4096  # most files are small, so that a header and the next often lie in one
+_WINDOW: Final = 64 * 1024  # most files are small, so that a header and the next often lie in one
 _EXTENDED_LIMIT: Final = 1024 * 1024  # Go's maxSpecialFileSize
 _NAME_LIMIT: Final = 4096  # PATH_MAX: no engine can unpack a longer one
 _OWNER_LIMIT: Final = 256

@@ -57,6 +57,7 @@ class LowerLink:
     member: Member
 
 
+_IN_IMAGES: Final = (Directory, Member)  # made once: this is asked of every file, again and again
 Node: TypeAlias = "Directory | Member | LowerLink | Whiteout"
 
 
@@ -153,7 +154,7 @@ def find(root: Directory, path: str, *, follow: bool, tried: str, budget: EntryB
             waiting += steps
             continue
         parents.append((node, part))
-        assert isinstance(child, Directory | Member)  # layers' marks do not come into an image's tree
+        assert isinstance(child, _IN_IMAGES)  # layers' marks do not come into an image's tree
         node = child
     return Found(tuple(parents), node)
 
@@ -172,10 +173,11 @@ def below(path: str, node: Directory) -> Iterator[tuple[str, Directory | Member]
 
 
 def _entries(path: str, node: Directory) -> list[tuple[str, Directory | Member]]:
+    children = node.children
     return [
         (f"{path}/{name}", child)
-        for name, child in sorted(node.children.items(), reverse=True)
-        if isinstance(child, Directory | Member)
+        for name in sorted(children, reverse=True)
+        if isinstance(child := children[name], _IN_IMAGES)
     ]
 
 

@@ -31,8 +31,10 @@ with suppress(ImportError):
     _zlib = import_module("isal.isal_zlib")  # the same interface, twice as fast
 _BROKEN: Final[tuple[type[Exception], ...]] = (zlib.error, _zlib.error, zstandard.ZstdError)
 
-_PIECE: Final = 256 * 1024
+# Every piece lets go of the interpreter and waits for it again, behind whatever else goes on: few large ones are quicker.
+_PIECE: Final = 1024 * 1024
 _FED: Final = 32 * 1024  # a gzip member's end copies what is left of this: many small members must not copy much
+_MOST_FED: Final = 256 * 1024  # what a long member is fed with
 _GZIP_ONLY: Final = 31  # zlib.h: 15 bits of window, plus 16 for a gzip header
 _ZSTD_WINDOW: Final = 128 * 1024 * 1024  # what `zstd -d` takes without asking
 _MAGIC: Final = 6
@@ -92,17 +94,26 @@ class _Source:
 
     def __init__(self, blob: BlobReader) -> None:
         self._blob = blob
-        self._first = b""
+        self._held = b""
+        self._at = 0
         self.seen = 0
 
     def peek(self, size: int) -> bytes:
-        self._first = self._blob.read(size)
-        return self._first
+        self._held = self._blob.read(size)
+        return self._held
 
-    def read(self, size: int = _FED) -> bytes:
-        data, self._first = self._first or self._blob.read(size), b""
+    def read(self, size: int) -> bytes:
+        if self._at == len(self._held):
+            self._held, self._at = self._blob.read(size), 0
+        data = self._held[self._at : self._at + size]
+        self._at += len(data)
         self.seen += len(data)
         return data
+
+    def put_back(self, count: int) -> None:
+        """Have the last bytes of what was read last read again."""
+        self._at -= count
+        self.seen -= count
 
 
 def _compression(start: bytes, what: str) -> Compression:
@@ -126,14 +137,17 @@ def _unpacked(source: _Source, compression: Compression) -> Iterator[bytes]:
 
 def _gunzip(source: _Source) -> Iterator[bytes]:
     """Yield what a gzip file holds: one member after another (RFC 1952, section 2.2), as pigz and eStargz write it."""
-    member = _zlib.decompressobj(_GZIP_ONLY)
-    while data := source.read():
-        while data:
-            if member.eof:
-                member = _zlib.decompressobj(_GZIP_ONLY)
+    member, fed = _zlib.decompressobj(_GZIP_ONLY), _FED
+    while data := source.read(fed):
+        if member.eof:
+            member = _zlib.decompressobj(_GZIP_ONLY)
+        while data and not member.eof:
             if piece := member.decompress(data, _PIECE):
                 yield piece
-            data = member.unused_data if member.eof else member.unconsumed_tail
+            data = member.unconsumed_tail
+        if member.eof:
+            source.put_back(len(member.unused_data))
+        fed = _FED if member.eof else min(2 * fed, _MOST_FED)
     while not member.eof and (piece := member.decompress(b"", _PIECE)):
         yield piece
     if not member.eof:
@@ -143,6 +157,6 @@ def _gunzip(source: _Source) -> Iterator[bytes]:
 def _unzstd(source: _Source) -> Iterator[bytes]:
     """Yield what zstd frames hold. A frame that is cut off ends early: the diff id then tells."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    with decompressor.stream_reader(source, read_size=_FED, read_across_frames=True, closefd=False) as reader:  # type: ignore[arg-type]
+    with decompressor.stream_reader(source, read_size=_MOST_FED, read_across_frames=True, closefd=False) as reader:  # type: ignore[arg-type]
         while piece := reader.read(_PIECE):
             yield piece

@@ -58,6 +58,7 @@ _CPUS: Final = (
 
 _VFP_ARGS: Final = {0: FloatAbi.SOFT, 1: FloatAbi.HARD, 3: FloatAbi.EITHER}
 _STT_GNU_IFUNC: Final = 10
+_INDIRECT: Final = frozenset(binding << 4 | _STT_GNU_IFUNC for binding in range(16))
 
 #: How a program learns what the processor has: the kernel's vector, by function or file, or the kernel's description.
 _QUESTIONS: Final = (b"getauxval\0", b"elf_aux_info\0", b"/proc/self/auxv\0", b"/proc/cpuinfo\0")
@@ -123,6 +124,8 @@ def _read_values(window: Window, data: bytes, found: dict[int, int]) -> None:
 
 def _number(window: Window, data: bytes, place: int) -> tuple[int, int]:
     """Return a ULEB128 number and the place after it."""
+    if place < len(data) and data[place] < 0x80:
+        return data[place], place + 1  # nearly all are that short
     value = 0
     for position in range(place, min(place + 5, len(data))):
         value |= (data[position] & 0x7F) << 7 * (position - place)
@@ -156,6 +159,6 @@ def asks_machine(window: Window, header: Header, sections: list[Section]) -> boo
     if symbols is not None and symbols.size <= _SYMBOL_BYTES:
         table = window.at(symbols.offset, symbols.size - symbols.size % 16, "dynamic symbols")
         # st_info, at 12 of the 16 bytes, is the same in both byte orders.
-        if header.bits == 32 and any(info & 0xF == _STT_GNU_IFUNC for info in table[12::16]):
+        if header.bits == 32 and not _INDIRECT.isdisjoint(table[12::16]):
             return True
     return window.contains(*_QUESTIONS, limit=_SEARCHED_BYTES)

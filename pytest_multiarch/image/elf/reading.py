@@ -30,12 +30,14 @@ def is_elf(beginning: bytes) -> bool:
     return beginning.startswith(ELF_MAGIC)
 
 
-def read_elf(source: bytes | BinaryIO, name: str) -> ElfFile | None:
+def read_elf(source: bytes | BinaryIO, name: str, newest_arm: int = 0) -> ElfFile | None:
     """Read a whole file, or None if it does not call itself ELF.
 
     Args:
         source: its bytes, or a stream that can be sought in. Of a stream only the pieces that matter are read.
         name: its path, for errors.
+        newest_arm: a file for 32-bit arm of this version at most is not searched for whether it asks which it runs on, which
+            means reading all of it.
 
     Raises DocumentError: it is cut off, or something in it points outside of it or contradicts itself.
 
@@ -58,7 +60,7 @@ def read_elf(source: bytes | BinaryIO, name: str) -> ElfFile | None:
     dynamic = None if where is None else read_dynamic(window, header, segments, where)
     elf = _described(window, header, segments, sections, dynamic)
     elf = _with_go(window, header, sections, elf)
-    return _with_attributes(window, header, sections, elf) if header.machine == EM_ARM else elf
+    return _with_attributes(window, header, sections, elf, newest_arm) if header.machine == EM_ARM else elf
 
 
 def read_elf_header(beginning: bytes, name: str) -> ElfFile | None:
@@ -142,19 +144,21 @@ def _with_go(window: Window, header: Header, sections: list[Section], elf: ElfFi
     return replace(elf, go=settings, isa_level=max(elf.isa_level, level), arm_cpu=cpu)
 
 
-def _with_attributes(window: Window, header: Header, sections: list[Section], elf: ElfFile) -> ElfFile:
+def _with_attributes(window: Window, header: Header, sections: list[Section], elf: ElfFile, newest: int) -> ElfFile:
     section = next((one for one in sections if one.type == layout.SHT_ARM_ATTRIBUTES), None)
     if section is None:
         return elf
     attributes = arm.read_attributes(window, header, section)
     # Go's programs with C in them have both.
     cpus = [one for one in (elf.arm_cpu, attributes.cpu) if one is not None]
+    cpu = max(cpus, key=lambda one: one.version, default=None)
+    is_newer = cpu is not None and cpu.version > newest
     return replace(
         elf,
-        arm_cpu=max(cpus, key=lambda one: one.version, default=None),
+        arm_cpu=cpu,
         # The loader goes by the flags; the attributes are the linker's, and all that older and relocatable files have.
         float_abi=attributes.float_abi if elf.float_abi is FloatAbi.UNKNOWN else elf.float_abi,
-        asks_machine=elf.is_shared_library and arm.asks_machine(window, header, sections),
+        asks_machine=is_newer and elf.is_shared_library and arm.asks_machine(window, header, sections),
     )
 
 

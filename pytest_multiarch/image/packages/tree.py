@@ -45,8 +45,9 @@ def refuse(path: str, place: str, found: str, hint: str = "") -> NoReturn:
 
 def read_lines(files: FileTree, path: str, limit: int = DATABASE_BYTES) -> Iterator[str]:
     """Yield a file's lines, without their ends; bytes that are not UTF-8 become U+FFFD."""
-    for line in io.BytesIO(files.read_bytes(path, limit)):
-        yield line.decode("utf-8", "replace").rstrip("\n")
+    content = io.BytesIO(files.read_bytes(path, limit))
+    for line in io.TextIOWrapper(content, encoding="utf-8", errors="replace", newline="\n"):
+        yield line.rstrip("\n")
 
 
 def word(value: str, what: str, path: str, place: str) -> str:

@@ -191,6 +191,17 @@ def test_a_library_that_chooses_by_processor_is_told_by_its_indirect_functions_o
     assert not chooses(asks, kind=EXEC)
 
 
+@pytest.mark.parametrize(("newest", "asks"), [(0, True), (7, True), (8, False), (9, False)])
+def test_a_library_for_no_later_processor_than_is_promised_is_not_searched(newest: int, *, asks: bool) -> None:
+    attributes = (".ARM.attributes", SHT_ARM_ATTRIBUTES, 0, arm_attributes({6: 14}))  # v8-A
+    question = (".rodata", 1, 2, b"/proc/self/auxv\0")
+    data = bytes(Built(machine=ARM, bits=32, type=DYN, sections=[attributes, question]))
+    elf = read_elf(data, "/lib/libx.so", newest)
+    assert elf is not None
+    assert elf.arm_cpu is not None
+    assert (elf.arm_cpu.version, elf.asks_machine) == (8, asks)
+
+
 def test_gos_settings_are_read() -> None:
     section = (".go.buildinfo", 1, 3, go_build_info(GOARCH="amd64", GOAMD64="v3", CGO_ENABLED="0"))
     elf = read(Built(sections=[section]))

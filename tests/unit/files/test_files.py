@@ -162,9 +162,9 @@ def test_files_are_found_by_what_they_begin_with() -> None:
     lower = [file("a", b"magic"), file("b", b"magi"), file("c", b"mag"), file("d"), directory("e"), symlink("f", "a")]
     upper = [hard_link("x/link", "a"), (sparse, content), (hole, content), file("b", b"other")]
     with tree_of(lower, upper) as files:
-        assert [entry.path for entry in files.files_beginning(b"magi")] == ["/a", "/sparse", "/x/link"]
-        assert [entry.path for entry in files.files_beginning(b"magi", "/x")] == ["/x/link"]
-        assert [entry.path for entry in files.files_beginning(b"m")] == ["/a", "/c", "/sparse", "/x/link"]
+        assert [entry.path for entry, _ in files.files_beginning(b"magi")] == ["/a", "/sparse", "/x/link"]
+        assert [entry.path for entry, _ in files.files_beginning(b"magi", "/x")] == ["/x/link"]
+        assert [entry.path for entry, _ in files.files_beginning(b"m")] == ["/a", "/c", "/sparse", "/x/link"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ from tests.unit.files.common import MemoryBlob
 if TYPE_CHECKING:
     from pathlib import Path
 
+LONG = b"".join(
+    hashlib.sha256(b"%d" % number).digest() for number in range(40_000)
+)  # what no compression makes shorter
 CONTENT = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(100)) * 300  # more than one piece
 
 
@@ -48,6 +51,13 @@ def test_members_become_one_file(data: bytes, tmp_path: Path) -> None:
     assert (tmp_path / "layer").read_bytes() == CONTENT
     diff_id = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
     assert found == Unpacked(len(CONTENT), diff_id, Compression.GZIP)
+
+
+def test_short_members_after_a_long_one_become_one_file(tmp_path: Path) -> None:
+    short = [LONG[start : start + 100] for start in range(0, 400_000, 100)]
+    contents = [LONG, *short, LONG, *short]
+    unpacked(b"".join(gzip.compress(content, 1) for content in contents), tmp_path / "layer")
+    assert (tmp_path / "layer").read_bytes() == b"".join(contents)
 
 
 @pytest.mark.parametrize("cut", [4, 9, 12, 700, -8, -1])
