@@ -76,15 +76,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what the user has set before anything is collected."""
-    from pytest_multiarch.plugin.order import ORDER, Collected, Order
+    from pytest_multiarch.plugin.order import ORDER, Order
     from pytest_multiarch.settings import is_audit_wanted, is_configured
 
     config.addinivalue_line(
         "markers", "platforms(platform, ...): keep a test to these of the run's platforms, such as 'linux/arm64'"
     )
-    collected = Collected()
-    config.pluginmanager.register(collected, "multiarch-collected")
-    config.pluginmanager.register(Order(collected), ORDER)
+    order = Order()
+    config.pluginmanager.register(order.collected, f"{ORDER}-collected")
+    config.pluginmanager.register(order, ORDER)
     if is_configured(config):
         from pytest_multiarch.plugin.state import State
 
@@ -122,6 +122,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         tell_controller(session.config, state)
     if state is not None and not state.close() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look at the order of tests right before pytest's own order is made: what is registered later is asked earlier."""
+    from pytest_multiarch.plugin.order import ORDER, Order
+
+    order = session.config.pluginmanager.get_plugin(ORDER)
+    if isinstance(order, Order):
+        session.config.pluginmanager.register(order.given, f"{ORDER}-given")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from pytest_multiarch.platforms import Platform
     from pytest_multiarch.plugin.grouping import Group
@@ -22,12 +22,25 @@ _INVOLVING = frozenset({"_multiarch_source", "target_platform"})
 
 
 class Collected:
-    """Remember the tests as they were collected: pytest's own order mixes the files."""
+    """Remember in which order tests were collected, before anybody has had a say: pytest-randomly has its in a wrapper."""
 
     def __init__(self) -> None:
         self.items: list[pytest.Item] = []
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Remember the tests."""
+        self.items = list(items)
+        return (yield)
+
+
+class Given:
+    """Remember in which order tests are given to pytest's own order, which mixes the files. Registered after that."""
+
+    def __init__(self) -> None:
+        self.items: list[pytest.Item] = []
+
+    @pytest.hookimpl
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Remember the tests."""
         self.items = list(items)
@@ -40,8 +53,9 @@ class Order:
     whatever a project or another plugin chooses.
     """
 
-    def __init__(self, collected: Collected) -> None:
-        self._collected = collected
+    def __init__(self) -> None:
+        self.collected = Collected()
+        self.given = Given()
         self._chosen: list[pytest.Item] = []
         self.groups: dict[pytest.Item, Group] = {}
         """The group of each test; empty where the plugin has no part in the order."""
@@ -60,7 +74,7 @@ class Order:
         self.groups = groups_of(items)
         by_file = {file_of(item): group.file for item, group in self.groups.items()}
         first: dict[str, int] = {}
-        for item in self._collected.items:
+        for item in self.given.items:
             first.setdefault(by_file.get(file_of(item), ""), len(first))
 
         def place(item: pytest.Item) -> tuple[int, bool]:
@@ -71,9 +85,12 @@ class Order:
         self._chosen = list(items)
 
     def is_kept(self, items: Sequence[pytest.Item]) -> bool:
-        """Say whether tests stand in the order that was chosen here, whatever has been taken out since."""
+        """Say whether nobody else has chosen an order, before or after this one; whatever has been taken out meanwhile."""
         left = set(items)
-        return bool(self.groups) and [item for item in self._chosen if item in left] == list(items)
+        collected, given, chosen = (
+            [item for item in some if item in left] for some in (self.collected.items, self.given.items, self._chosen)
+        )
+        return bool(self.groups) and collected == given and chosen == list(items)
 
 
 def native_first(platforms: Sequence[Platform]) -> list[Platform]:

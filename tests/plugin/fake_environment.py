@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
@@ -260,7 +260,10 @@ class FakeWorkshop:
             raise EngineUnavailable("connecting to the Docker daemon", "nobody is there", "Start it.")
 
     def _begin(self, platform: Platform) -> Future[BuiltPlatform]:
-        return self._pool.submit(self._build, platform)
+        future = self._pool.submit(self._build, platform)
+        if not self._plan.build_seconds and str(platform) not in self._held:
+            wait([future])  # else it depended on the time in which order tests run
+        return future
 
     def _build(self, platform: Platform) -> BuiltPlatform:
         self._listener.build_started(platform)

@@ -134,6 +134,20 @@ def test_what_needs_a_build_that_has_failed_comes_in_its_turn(project: Project) 
     assert told(result, "PASSED|ERROR") == expected
 
 
+@pytest.mark.parametrize("how", ["tryfirst=True", "wrapper=True", "wrapper=True, tryfirst=True"])
+def test_an_order_that_somebody_chose_before_pytest_is_that_of_the_files_and_waits_where_it_stands(
+    project: Project, how: str
+) -> None:
+    # As pytest-randomly does, whose order can be had again only where nothing depends on the time.
+    chosen = f"@pytest.hookimpl({how})\ndef pytest_collection_modifyitems(items):\n    items.reverse()\n"
+    chosen += "    return (yield)\n" if "wrapper" in how else ""
+    project.fake_engine("build_seconds=0.3", conftest=CONFTEST + chosen)
+    project.write(
+        test_a="def test_1(platform_image): pass", test_b="def test_1(platform_image): pass\ndef test_2(): pass"
+    )
+    assert ran(project) == ["b 2", "b 1 arm64", "b 1 amd64", "a 1 arm64", "a 1 amd64"]
+
+
 @pytest.mark.parametrize(
     "chosen",
     [
