@@ -43,7 +43,8 @@ class Passing:
         self._is_awaited = is_awaited
         self._places = {item: place for place, item in enumerate(session.items)}
         self._awaited = _awaited(session.items, groups)
-        self._waiting: frozenset[Group] | None = None
+        self._platforms = frozenset(self._awaited.values())
+        self._waiting: frozenset[Platform | None] | None = None
         self._begun = 0
 
     def begin(self) -> None:
@@ -65,7 +66,8 @@ class Passing:
         return (yield)
 
     def _arrange(self, start: int, before: pytest.Item | None) -> None:
-        waiting = frozenset(group for group, platform in self._awaited.items() if self._is_awaited(platform))
+        # Of platforms, not of groups: this is asked before every test, and there may be thousands of files.
+        waiting = frozenset(filter(self._is_awaited, self._platforms))
         if waiting != self._waiting:
             self._waiting = waiting
             # What the test before shares with its neighbours is not set up a second time for having left them.
@@ -74,7 +76,8 @@ class Passing:
             def place(item: pytest.Item) -> tuple[bool, int, int]:
                 group = self._groups[item]
                 # Of those that wait, what the machine's own platform is to, whose build is the first to end, comes first.
-                rank = 1 + self._ranks.get(self._awaited[group], len(self._ranks)) if group in waiting else 0
+                is_waiting = group in self._awaited and self._awaited[group] in waiting
+                rank = 1 + self._ranks.get(self._awaited[group], len(self._ranks)) if is_waiting else 0
                 return group != staying, rank, self._places[item]
 
             self._items[start:] = sorted(self._items[start:], key=place)
