@@ -113,7 +113,8 @@ def install(plan: Plan | None = None) -> tuple[Callable[[pytest.Config], None], 
             workshop: Workshop | None = None,
         ) -> FakeEnvironment:
             made = FakeEnvironment(options, listener, on_result, workshop, plan=plan or Plan(), calls=calls)
-            config.pluginmanager.register(made.own, "fake-workshop")
+            if made.own is not None:
+                config.pluginmanager.register(made.own, "fake-workshop")
             return made
 
         def make_workshop(options: EngineOptions, listener: BuildListener) -> FakeWorkshop:
