@@ -124,16 +124,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Look at the order of tests right before pytest's own order is made: what is registered later is asked earlier."""
-    from pytest_multiarch.plugin.order import ORDER, Order
-
-    order = session.config.pluginmanager.get_plugin(ORDER)
-    if isinstance(order, Order):
-        session.config.pluginmanager.register(order.given, f"{ORDER}-given")
-
-
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect acceptance files; every other one costs a look at its name."""
     if file_path.suffix not in (".yaml", ".yml", ".json"):

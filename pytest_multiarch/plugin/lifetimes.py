@@ -23,7 +23,8 @@ def is_shared_with_other_files(item: pytest.Item) -> bool:
     parameters = _wide_parameters(item)
     if not parameters <= _OUR_PARAMETERS:
         return True
-    return any(
+    # What has no parameters is set up once, wherever it stands.
+    return bool(parameters) and any(
         definition.scope in _WIDE and _depends(definition, parameters, _found(item)) for definition in _users_own(item)
     )
 
@@ -31,10 +32,10 @@ def is_shared_with_other_files(item: pytest.Item) -> bool:
 def may_leave_its_neighbours(item: pytest.Item) -> bool:
     """Say whether a test uses no fixture of the user's that pytest keeps for its neighbours only.
 
-    That is one of a class, module or package, or one of the session that depends on a parameter.
+    That is one of a class, module or package, or one of the session that has parameters or depends on one.
     """
     parameters = _wide_parameters(item)
-    return not any(
+    return parameters <= _OUR_PARAMETERS and not any(
         definition.scope != "session" or _depends(definition, parameters, _found(item))
         for definition in _users_own(item)
         if definition.scope != "function"
@@ -55,7 +56,7 @@ def _found(item: pytest.Item) -> Mapping[str, Sequence[Any]]:
 
 def _users_own(item: pytest.Item) -> Iterator[Any]:
     for name, definitions in _found(item).items():
-        if name not in _wide_parameters(item) and not _is_ours(definitions[-1]) and not _is_pytests(definitions[-1]):
+        if name not in _OUR_PARAMETERS and not _is_ours(definitions[-1]) and not _is_pytests(definitions[-1]):
             yield definitions[-1]
 
 

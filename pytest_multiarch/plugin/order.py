@@ -60,6 +60,11 @@ class Order:
         self.groups: dict[pytest.Item, Group] = {}
         """The group of each test; empty where the plugin has no part in the order."""
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Look at the tests right before pytest's own order is made: what is registered later is asked earlier."""
+        session.config.pluginmanager.register(self.given, f"{ORDER}-given")
+
     @pytest.hookimpl
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Choose the order of tests, where any of them uses an image or runs once per platform."""
@@ -75,7 +80,8 @@ class Order:
         by_file = {file_of(item): group.file for item, group in self.groups.items()}
         first: dict[str, int] = {}
         for item in self.given.items:
-            first.setdefault(by_file.get(file_of(item), ""), len(first))
+            file = file_of(item)  # one that has been taken out since has no group
+            first.setdefault(by_file.get(file, file), len(first))
 
         def place(item: pytest.Item) -> tuple[int, bool]:
             group = self.groups[item]

@@ -148,6 +148,14 @@ def test_files_that_share_no_more_than_the_name_of_a_fixture_run_one_after_the_o
     assert setups == 4
 
 
+def test_what_needs_all_platforms_stays_beside_what_shares_a_parameter_of_the_users(project: Project) -> None:
+    project.fake_engine(conftest=SHARED.format(argument="", scope="session"))
+    project.write(
+        test_a="def test_1(multiarch_image, letter): pass\ndef test_2(letter): pass\ndef test_3(letter): pass"
+    )
+    assert names(project, BOTH) == [f"test_{number}[{letter}]" for letter in "xy" for number in (1, 2, 3)]
+
+
 def test_files_that_share_a_parameter_of_the_users_run_as_pytest_runs_them(project: Project) -> None:
     found, _ = by_file_and_platform(project, "", "letter")
     shared = [name.replace("linux/", "") for name in found if not name.startswith(("test_1", "test_3"))]

@@ -63,8 +63,14 @@ class Building:
         self.begun: list[Platform] = []
         build = Build("app:latest", list(self.builds), self._begin, lambda: (client, reference))
         self.image = BuiltImage(
-            lambda: (client, reference), build.platform, build.index, lambda: cast("Running", self.running), layers
+            lambda: (client, reference),
+            build.platform,
+            build.index,
+            lambda: cast("Running", self.running),
+            layers,
+            build.is_awaited,
         )
+        self.build = build
 
     def _begin(self, platform: Platform) -> Future[BuiltPlatform]:
         self.begun.append(platform)
@@ -78,6 +84,11 @@ class Building:
             digest = add_index(self._registry, "app", entries=[entry, attestation(self._registry, "app", digest)])
         self.builds[platform].set_result(BuiltPlatform(platform, digest, 1.0))
         return str(entry["digest"])
+
+
+def awaited(building: Building) -> list[bool]:
+    """Return what is said of each platform, and of all of them."""
+    return [building.image.is_awaited(platform) for platform in (AMD64, ARM64, None)]
 
 
 @pytest.fixture
@@ -196,3 +207,19 @@ def test_layers_of_built_and_published_images_are_kept_where_the_run_says(
         client.layers.close()  # their own is not used
         assert [image.files.read_text("own") for image in images] == ["linux/amd64", "linux/arm64", "linux/amd64"]
         assert len({id(image.files.layers[0]) for image in images}) == 1
+
+
+def test_a_platform_is_awaited_from_its_builds_beginning_to_its_end(building: Building) -> None:
+    assert awaited(building) == [False, False, False]  # whoever asks for one begins it, so that nobody is to wait first
+    building.build.begin([AMD64, ARM64])
+    assert awaited(building) == [True, True, True]
+    building.push(AMD64)
+    assert awaited(building) == [False, True, True]
+    building.builds[ARM64].set_exception(BuildError("building it", "exit code 1"))
+    assert awaited(building) == [False, False, False]
+
+
+def test_nobody_waits_for_a_build_of_what_is_published(registry: FakeRegistry, client: RegistryClient) -> None:
+    reference = Reference.parse(f"{registry.host}/app:latest")
+    image = PublishedImage(client, reference, lambda: cast("Running", FakeRunning()))
+    assert not any(image.is_awaited(platform) for platform in (AMD64, None))
