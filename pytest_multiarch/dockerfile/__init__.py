@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_multiarch.dockerfile.reading import BaseImage, base_images, reads_elsewhere
-from pytest_multiarch.dockerfile.stages import Argument, Stage, needed_stages, read_arguments, read_stages
+from pytest_multiarch.dockerfile.stages import Argument, Stage, needed_stages, read_arguments, read_stages, stands_on
 
 __all__ = [
     "Argument",
@@ -14,4 +14,5 @@ __all__ = [
     "read_arguments",
     "read_stages",
     "reads_elsewhere",
+    "stands_on",
 ]

@@ -107,6 +107,17 @@ def needed_stages(stages: Sequence[Stage], target: str | None) -> tuple[Stage, .
     return (*(stages[place] for place in sorted(needed - {last})), stages[last])
 
 
+def stands_on(stages: Sequence[Stage], target: str | None) -> tuple[Stage, ...]:
+    """Return ``target`` and, in turn, the stage that each stands on; the last one stands on an image.
+
+    ``target`` as in `needed_stages`; empty where there is no such stage.
+    """
+    found = list(needed_stages(stages, target)[-1:])
+    while found and found[-1].parent is not None:
+        found.append(stages[found[-1].parent])
+    return tuple(found)
+
+
 def _with_sources(stage: Stage, names: Sequence[str], places: Mapping[str, int]) -> Stage:
     found = []
     for name in names:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_multiarch.engine.foundations import Foundation
 from pytest_multiarch.errors import BuildError, InvalidPlatform, InvalidReference, MultiArchError
 from pytest_multiarch.image.copying import part_for
 from pytest_multiarch.image.reference import DOCKER_HUB, Reference
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
 
 # What BuildKit says where an index has no entry for the platform (containerd's images.Manifest).
 _NO_MATCH = "no match for platform in manifest"
+_TARGETS_OWN = ("", "$TARGETPLATFORM")
 
 
 class Bases:
     """Hold the base images of one build as they stand in the throwaway registry."""
 
-    def __init__(self, contexts: dict[str, str], copies: dict[str, CopiedImage], users: dict[str, BaseUse]) -> None:
+    def __init__(
+        self, contexts: dict[str, str], copies: dict[str, CopiedImage], users: dict[str, BaseUse], foundation: str
+    ) -> None:
         self.contexts = contexts
         """Build contexts: the name in the Dockerfile to where the copy is."""
+        self._foundation = foundation
         self._copies = copies
         self._users = users
 
@@ -44,6 +49,14 @@ class Bases:
             name: tuple(copy.digest_for(each) or copy.digest for each in self._users[name].platforms(platform))
             for name, copy in self._copies.items()
         }
+
+    def below(self, platform: Platform) -> Foundation | None:
+        """Return the image that a platform's own will stand on, None where nobody knows."""
+        copy = self._copies.get(self._foundation)
+        digest = copy.digest_for(platform) if copy is not None else None
+        if copy is None or digest is None:
+            return None
+        return Foundation(str(copy.reference.with_digest(digest)), dict(copy.configs)[digest])
 
     def fault_behind(self, error: BuildError, platform: Platform) -> BuildError | None:
         """Return the fault of a base image that has nothing for a platform, where that is what made its build fail.
@@ -74,7 +87,7 @@ class BaseUse:
     @property
     def own_line(self) -> int | None:
         """Return the first line that needs the image for the target's platform: only the stages that are the target's own do."""
-        return next((stage.line for stage in self.stages if stage.platform in ("", "$TARGETPLATFORM")), None)
+        return next((stage.line for stage in self.stages if stage.platform in _TARGETS_OWN), None)
 
     def platforms(self, target: Platform) -> list[Platform]:
         """Return which of the image's platforms the build of one platform needs; its own where no stage is known."""
@@ -146,7 +159,17 @@ def copy_bases(
                 _lend(copies[name], client, home)
     # By digest: another build of this run may copy the same image for other platforms, under the same tag.
     contexts = {name: f"docker-image://{copy.reference.with_digest(copy.digest)}" for name, copy in copies.items()}
-    return Bases(contexts, copies, users)
+    return Bases(contexts, copies, users, _foundation(spec))
+
+
+def _foundation(spec: BuildSpec) -> str:
+    """Return the image whose layers the built one begins with, on each of its platforms; empty where that is not sure."""
+    from pytest_multiarch.dockerfile import read_stages, stands_on
+
+    below = stands_on(read_stages(spec.dockerfile_path, spec.resolved_args()), spec.target)
+    replaced = any(stage.name.lower() in spec.contexts for stage in below)
+    is_targets_own = all(stage.platform in _TARGETS_OWN for stage in below)
+    return below[-1].base if below and is_targets_own and not replaced else ""
 
 
 def _lend(copy: CopiedImage, target: RegistryClient, repository: Reference) -> None:

@@ -157,8 +157,7 @@ class Environment:
         else:
             name = self._workshop.build(what, tuple(platforms), tuple(first))
             source = self._built(name)
-            if self._own is None:
-                self._workshop.bring(name, wanted)
+            self._workshop.bring(name, wanted)
         source.expect(first, self._pool.submit)
         if self._own is None:
             # One after the other: several processes do so at once, and their first tests wait for the first platform.

@@ -15,6 +15,7 @@ from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builds import Build
 from pytest_multiarch.engine.caches import cache_arguments
 from pytest_multiarch.engine.cleanup import sweep_folder
+from pytest_multiarch.engine.foundations import bring_foundations
 from pytest_multiarch.engine.inputs import files_digest, platform_digest
 from pytest_multiarch.engine.layouts import copy_platform, look_at
 from pytest_multiarch.engine.mending import explained
@@ -29,6 +30,7 @@ from pytest_multiarch.image.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from pytest_multiarch.engine.bases import Bases
@@ -65,6 +67,7 @@ class LocalWorkshop:
         self._stopping = threading.Event()
         self._by_key: dict[tuple[object, ...], Build] = {}
         self._by_name: dict[str, Build] = {}
+        self._bases: dict[str, Future[Bases]] = {}
         self._layouts: dict[LayoutLocation, tuple[LayoutClient, Reference]] = {}
         self._users: dict[str, Credentials | None] = {}
         self._site = Site(options, self.belongings, listener, self._stopping)
@@ -135,7 +138,12 @@ class LocalWorkshop:
         return self._by_name[name].index()
 
     def bring(self, name: str, platforms: Sequence[Platform]) -> None:
-        """Let the daemon pull platforms of a build as soon as each is pushed."""
+        """Let the daemon pull platforms of a build as soon as each is pushed, and what they stand on before that."""
+        if self._options.reuse is None:  # else the daemon has it from the run before
+            engine_for, given = self.belongings.daemons.of, tuple(platforms)
+            self._brought.submit(
+                bring_foundations, self._by_name[name], self._bases[name], given, engine_for, self.fetch
+            )
         for platform in platforms:
             self._brought.submit(self._bring, self._by_name[name], platform)
 
@@ -202,7 +210,7 @@ class LocalWorkshop:
     def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], name: str) -> Build:
         self._site.start()
         registry, kept = self._site.registry(), self._site.kept()
-        bases = self._builds.submit(self._copy_bases, spec, platforms, name)
+        bases = self._bases[name] = self._builds.submit(self._copy_bases, spec, platforms, name)
         inputs = self._builds.submit(lambda: files_digest(spec) if kept is not None else "")
 
         def home() -> tuple[RegistryClient, Reference]:

@@ -59,7 +59,10 @@ class Workshop(Protocol):
         ...
 
     def bring(self, name: str, platforms: Sequence[Platform]) -> None:
-        """Let the daemon pull these platforms of a build as soon as each is pushed, and do not wait for it."""
+        """Let the daemon pull these platforms of a build as soon as each is pushed, and what they stand on before.
+
+        Waits for nothing.
+        """
 
     def end_building(self) -> None:
         """Hear that nothing else will be built: a throwaway builder goes when its builds are done."""

@@ -31,7 +31,7 @@ class CopiedImage:
 
     ``chosen`` names, for each platform that was asked for and can be served, the manifest's digest; ``missing`` are the
     others. ``layers`` are those that were copied, each once, ``foreign`` those that may not be distributed and were left
-    where they are.
+    where they are. ``configs`` names each manifest's config, by digest.
     """
 
     reference: Reference
@@ -40,6 +40,7 @@ class CopiedImage:
     missing: tuple[Platform, ...] = ()
     layers: tuple[Descriptor, ...] = ()
     foreign: tuple[Descriptor, ...] = ()
+    configs: tuple[tuple[str, str], ...] = ()
 
     def digest_for(self, platform: Platform) -> str | None:
         """Return the digest of the manifest that serves a platform, None where there is none."""
@@ -63,11 +64,16 @@ class ImagePart:
         Raises RegistryError, IntegrityError or DocumentError: one of the registries fails, or the image is broken.
         """
         destination = repository.with_tag(tag)
-        layers, foreign = _copy_blobs(self.source, self.reference, target, destination, self.manifests)
+        manifests = {
+            one.digest: Manifest.from_bytes(one.data, f"{one.digest} of {self.reference}", one.media_type)
+            for one in self.manifests
+        }
+        layers, foreign = _copy_blobs(self.source, self.reference, target, destination, manifests.values())
         for document in self.manifests:
             target.put_manifest(destination.with_digest(document.digest), document.data, document.media_type)
         digest = target.put_manifest(destination, self.top.data, self.top.media_type)
-        return CopiedImage(destination, digest, self.chosen, self.missing, layers, foreign)
+        configs = tuple((of, manifest.config.digest) for of, manifest in manifests.items())
+        return CopiedImage(destination, digest, self.chosen, self.missing, layers, foreign, configs)
 
 
 def part_for(source: ImageReader, reference: Reference, platforms: Sequence[Platform]) -> ImagePart:
@@ -166,14 +172,13 @@ def _copy_blobs(
     reference: Reference,
     target: RegistryClient,
     destination: Reference,
-    documents: Sequence[RawDocument],
+    manifests: Iterable[Manifest],
 ) -> tuple[tuple[Descriptor, ...], tuple[Descriptor, ...]]:
     """Copy configs and layers, each once, and return the layers that were copied and those that may not be."""
     configs: dict[str, Descriptor] = {}
     layers: dict[str, Descriptor] = {}
     foreign: dict[str, Descriptor] = {}
-    for document in documents:
-        manifest = Manifest.from_bytes(document.data, f"{document.digest} of {reference}", document.media_type)
+    for manifest in manifests:
         configs[manifest.config.digest] = manifest.config
         for descriptor in manifest.layers:
             (foreign if descriptor.is_foreign else layers)[descriptor.digest] = descriptor

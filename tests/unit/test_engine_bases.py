@@ -10,6 +10,7 @@ import pytest
 
 from pytest_multiarch.dockerfile import BaseImage
 from pytest_multiarch.engine.bases import BaseUse, _home, _tag, copy_bases
+from pytest_multiarch.engine.foundations import Foundation
 from pytest_multiarch.engine.spec import BuildSpec
 from pytest_multiarch.errors import BuildError, EngineError, NotInRegistry
 from pytest_multiarch.image.reference import Reference
@@ -112,6 +113,44 @@ def platforms_in(target: FakeRegistry, name: str, tag: str = "1") -> list[str]:
 
 def digest_of(target: FakeRegistry, name: str, tag: str = "1") -> str:
     return f"sha256:{hashlib.sha256(target.manifests[name, tag][0]).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "target_name", "stands_on"),
+    [
+        ("FROM {ours}\n", None, True),
+        ("FROM --platform=$TARGETPLATFORM {ours}\n", None, True),
+        ("FROM {ours} AS below\nFROM scratch AS other\nFROM below\nCOPY --from=other / /\n", None, True),
+        ("FROM {ours} AS ours\nFROM scratch\nCOPY --from=ours / /\n", None, False),
+        ("FROM {ours} AS ours\nFROM scratch\nCOPY --from=ours / /\n", "ours", True),
+        ("FROM --platform=$BUILDPLATFORM {ours}\n", None, False),
+        ("FROM --platform=$BUILDPLATFORM {ours} AS below\nFROM below\n", None, False),
+        ("FROM {ours} AS replaced\nFROM replaced\n", None, False),
+        ("FROM {ours}\n", "nothing", False),
+    ],
+)
+def test_what_the_built_image_stands_on_is_known_by_each_platforms_own_digest(
+    source: FakeRegistry,
+    copying: Copying,
+    target: FakeRegistry,
+    dockerfile: str,
+    target_name: str | None,
+    stands_on: bool,
+) -> None:
+    ours = add(source, "python", "linux/amd64", "linux/arm64")
+    contexts = {"replaced": "docker-image://other"}
+    spec = copying.spec(dockerfile.format(ours=ours), target=target_name, contexts=contexts)
+    bases = copying(spec, AMD64, ARM64, S390X)
+    entries = {
+        entry["platform"]["architecture"]: entry["digest"]
+        for entry in json.loads(source.manifests["python", "1"][0])["manifests"]
+    }
+    for platform in (AMD64, ARM64):
+        digest = entries[platform.architecture]
+        config = json.loads(source.manifests["python", digest][0])["config"]["digest"]
+        expected = Foundation(f"{target.host}/{home(source, 'python')}@{digest}", config) if stands_on else None
+        assert bases.below(platform) == expected
+    assert bases.below(S390X) is None
 
 
 def home(source: FakeRegistry, name: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_multiarch.engine import belongings, build, local_workshop, site
 from pytest_multiarch.engine import builder as buildx
-from pytest_multiarch.engine.bases import Bases
+from pytest_multiarch.engine.bases import Bases, BaseUse
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builder import Builder, ImageUnavailable
 from pytest_multiarch.engine.docker import Engine
@@ -32,6 +32,7 @@ from pytest_multiarch.errors import (
     MultiArchError,
     UsageProblem,
 )
+from pytest_multiarch.image.copying import CopiedImage
 from pytest_multiarch.image.credentials import Credentials
 from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.platforms import Platform
@@ -84,6 +85,10 @@ class World:
         self.registry_error: Exception | None = None
         self.builder_error: Exception | None = None
         self.contexts: dict[str, str] = {}
+        self.copies: dict[str, CopiedImage] = {}
+        self.foundation = ""
+        self.pulled: list[str] = []
+        self.there: set[str] = set()
         self.build: Callable[[Platform, dict[str, Any]], None] = lambda platform, options: None
         self.builds: list[tuple[Builder, BuildSpec, Platform, dict[str, Any]]] = []
         self.ledger: Ledger | None = None
@@ -128,8 +133,9 @@ class World:
 
         def pull(reference: str, *, platform: Platform, credentials: Credentials | None) -> None:
             self.note(f"pulled {'without' if credentials is None else 'with'} credentials")
+            self.pulled.append(reference)
 
-        there = {"has_image": lambda reference: False, "pull": pull, "is_elsewhere": False}
+        there = {"has_image": lambda reference: reference in self.there, "pull": pull, "is_elsewhere": False}
         return cast("Engine", SimpleNamespace(environ={}, facts=facts, endpoint=endpoint, close=close, **there))
 
     def _connect(self, patience: object = None) -> Engine:
@@ -177,7 +183,8 @@ class World:
 
     def _copy_bases(self, spec: BuildSpec, platforms: object, **options: Any) -> Bases:
         self.note("bases copied")
-        return Bases(self.contexts, {}, {})
+        users = {name: BaseUse((), AMD64) for name in self.copies}
+        return Bases(self.contexts, self.copies, users, self.foundation)
 
     def _build_platform(self, builder: Builder, spec: BuildSpec, platform: Platform, **options: Any) -> BuiltPlatform:
         self.note(f"{platform} built")
@@ -679,6 +686,89 @@ def test_a_platform_that_no_test_is_for_is_built_when_it_is_asked_for(
     with pytest.raises(MultiArchError):  # nothing has been pushed for real
         source.platform(AMD64)
     assert world.count("linux/amd64 built") == 1
+
+
+def stands_on_python(world: World) -> dict[Platform, str]:
+    """Let the image stand on one that is copied; return what its platforms are pulled by."""
+    home = Reference.parse(f"{REGISTRY.host}/base/library/python:3")
+    digests = {AMD64: "sha256:" + "a" * 64, ARM64: "sha256:" + "b" * 64}
+    world.copies = {
+        "python:3": CopiedImage(
+            home,
+            "sha256:" + "c" * 64,
+            chosen=tuple(digests.items()),
+            configs=tuple((digest, f"config of {platform}") for platform, digest in digests.items()),
+        )
+    }
+    world.foundation = "python:3"
+    return {platform: str(home.with_digest(digest)) for platform, digest in digests.items()}
+
+
+def test_what_a_platform_stands_on_is_pulled_while_it_is_built_and_the_next_ones_after_it(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    below = stands_on_python(world)
+    gates = {AMD64: threading.Event(), ARM64: threading.Event()}
+
+    def build(platform: Platform, options: dict[str, Any]) -> None:
+        assert gates[platform].wait(20)
+
+    world.build = build
+    environment = make()
+    environment.prepare(spec, [AMD64, ARM64], first=[AMD64, ARM64], warm=[AMD64], run=[ARM64])
+    wait_until(lambda: world.pulled == [below[AMD64]])
+    assert world.count("pulled with credentials") == 1
+    gates[AMD64].set()
+    wait_until(lambda: below[ARM64] in world.pulled)
+    gates[ARM64].set()
+
+
+def test_what_a_platform_stands_on_is_not_pulled_where_nothing_runs_or_it_is_built_already(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    below = stands_on_python(world)
+    environment = make()
+    environment.prepare(spec, [AMD64, ARM64], first=[AMD64, ARM64], warm=[], run=[])
+    source = environment.build(spec, [AMD64, ARM64])
+    wait_until(lambda: len(world.builds) == 2)
+    wait_until(lambda: not source.is_awaited(None))
+    environment.prepare(spec, [AMD64, ARM64], first=[AMD64, ARM64], warm=[ARM64], run=[])
+    environment.close()
+    assert not set(below.values()) & set(world.pulled)
+
+
+def test_what_the_daemon_has_under_another_name_is_not_pulled_under_one_that_it_would_go_with(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    below = stands_on_python(world)
+    world.there = {f"config of {AMD64}"}
+    gate = threading.Event()
+
+    def build(platform: Platform, options: dict[str, Any]) -> None:
+        assert platform == AMD64 or gate.wait(20)
+
+    world.build = build
+    make().prepare(spec, [AMD64, ARM64], first=[AMD64, ARM64], warm=[AMD64, ARM64], run=[])
+    wait_until(lambda: below[ARM64] in world.pulled)
+    gate.set()
+    assert below[AMD64] not in world.pulled
+
+
+def test_a_build_that_fails_keeps_nothing_of_the_others_back(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    below = stands_on_python(world)
+    gate = threading.Event()
+
+    def build(platform: Platform, options: dict[str, Any]) -> None:
+        if platform == AMD64:
+            raise BuildError("building", "it failed")
+        assert gate.wait(20)
+
+    world.build = build
+    make().prepare(spec, [AMD64, ARM64], first=[AMD64, ARM64], warm=[AMD64, ARM64], run=[])
+    wait_until(lambda: below[ARM64] in world.pulled)
+    gate.set()
 
 
 def test_a_builder_goes_once_all_is_built_and_comes_again_for_whoever_asks(
