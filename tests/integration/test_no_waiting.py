@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_multiarch.platforms import Platform
-from tests.integration.support import BOTH, borrowed_images, docker
+from tests.integration.support import BOTH
 from tests.integration.test_main_job import BOTH as FOR_BOTH
 from tests.integration.test_main_job import run_pytest
 
@@ -154,72 +154,3 @@ def test_all_files_tests_of_the_native_platform_run_before_the_other_is_built(tm
     assert sorted(ran[5:]) == sorted(
         [f"a.py::test_more[{held}]", f"b.py::test_runs[{held}]", "b.py::test_whole", f"c.py::test_more[{held}]"]
     )
-
-
-BASE = """
-import subprocess, time
-from conftest import open_gate
-
-def test_base():
-    deadline = time.monotonic() + 60
-    while "/base/python" not in subprocess.check_output(["docker", "image", "ls", "--digests"], text=True, timeout=30):
-        assert time.monotonic() < deadline, "the daemon has not been given what the image stands on"
-    open_gate()
-
-def test_runs(platform_container, target_platform):
-    assert platform_container.exec(["cat", "/machine"]).stdout.strip() == target_platform.machine
-"""
-
-
-@pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize("workers", ["no", "two"])
-def test_the_daemon_has_what_an_image_stands_on_before_it_is_built(tmp_path: Path, workers: str) -> None:
-    if workers == "two" and find_spec("xdist") is None:
-        pytest.skip("pytest-xdist is not installed")
-    held = str(Platform.host())
-    for name, content in (("Dockerfile", DOCKERFILE), ("conftest.py", CONFTEST), ("test_it.py", BASE)):
-        (tmp_path / name).write_text(content, encoding="utf-8")
-    gate = Gate()
-    with gate.running() as port:
-        given = [f"--multiarch-build-arg=GATE={port}", f"--multiarch-build-arg=HELD={held}"]
-        more = ["-n2"] if workers == "two" else []
-        done = run_pytest(tmp_path, FOR_BOTH, *given, *more, GATE=port)
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
-
-
-PLAIN = """
-FROM python:3.11-slim
-RUN echo built > /built
-"""
-CAT = """
-def test_cat(platform_container):
-    assert platform_container.exec(["cat", "/built"]).stdout == "built\\n"
-"""
-
-
-@pytest.fixture
-def left_nameless(tmp_path: Path) -> Iterator[None]:
-    """Let the daemon have an image that nothing names."""
-    before = _nameless()
-    with borrowed_images("python:3.11-slim"):
-        docker("pull", "--quiet", "--platform", str(Platform.host()), "python:3.11-slim")
-        image = docker("image", "inspect", "--format", "{{.Id}}", "python:3.11-slim")
-        docker("save", "--output", str(tmp_path / "image.tar"), image)
-    docker("load", "--quiet", "--input", str(tmp_path / "image.tar"))
-    (tmp_path / "image.tar").unlink()
-    left = _nameless() - before
-    assert len(left) == 1
-    yield
-    docker("image", "rm", *left)
-
-
-def _nameless() -> set[str]:
-    return set(docker("image", "ls", "--quiet", "--no-trunc", "--filter", "dangling=true").split())
-
-
-@pytest.mark.usefixtures("left_nameless", "nothing_left")
-def test_what_the_daemon_has_without_a_name_outlives_a_run_that_stands_on_the_same(tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text(PLAIN, encoding="utf-8")
-    (tmp_path / "test_it.py").write_text(CAT, encoding="utf-8")
-    done = run_pytest(tmp_path, FOR_BOTH)
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
