@@ -1,4 +1,4 @@
-"""Fuzzing where atheris cannot be had: hypothesis damages the seeds, and makes what it finds small."""
+"""Fuzzing where atheris cannot be had: hypothesis damages the seeds, and what it finds is made small."""
 
 from __future__ import annotations
 
@@ -50,9 +50,42 @@ def fuzz(harness: Harness, seconds: float, finding: Path, *, examples: int = 200
         quietly = settings(database=None, deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
         try:
             seed(rounds)(quietly(given(damaged(harness.seeds))(attempt)))()
-        except BaseException:
-            finding.write_bytes(last)  # hypothesis ends with the smallest that it has found
+        except Exception:
+            # Hypothesis ends with the smallest that it has found. It is kept before a smaller one is tried, which could hang.
+            finding.write_bytes(last)
+            finding.write_bytes(_smaller(harness, last))
             print(f"found: {finding}")
             raise
     print(f"{count} inputs, nothing found")
     return 0
+
+
+def _give(harness: Harness, data: bytes) -> type[BaseException] | None:
+    """Let a harness read some bytes, and return what kind of error that was; one that hangs ends the process with its traceback."""
+    faulthandler.dump_traceback_later(_ONE_INPUT, exit=True)
+    try:
+        harness(data)
+    except Exception as error:
+        return type(error)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    return None
+
+
+def _smaller(harness: Harness, data: bytes) -> bytes:
+    """Return what is left of some bytes once no single one can be taken out without the same error going away.
+
+    Hypothesis counts the choices that made an input, not its bytes: of two inputs as simple to it, one may be far longer.
+    """
+    wrong = _give(harness, data)
+    part = len(data) if wrong else 0
+    while part:
+        before, place = data, 0
+        while place < len(data):
+            less = data[:place] + data[place + part :]
+            if _give(harness, less) is wrong:
+                data = less
+            else:
+                place += part
+        part = part // 2 or int(data != before)
+    return data
