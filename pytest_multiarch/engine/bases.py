@@ -14,7 +14,8 @@ from pytest_multiarch.image.reference import DOCKER_HUB, Reference
 from pytest_multiarch.platforms import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from pytest_multiarch.dockerfile import BaseImage
     from pytest_multiarch.engine.progress import BuildListener
@@ -105,22 +106,77 @@ class BaseUse:
         return list(found) or [target]
 
 
-def copy_bases(
+class FoundBases:
+    """Hold what of the base images of a build is to be copied. Nothing is sent yet; what is, each only once."""
+
+    def __init__(
+        self,
+        spec: BuildSpec,
+        users: dict[str, BaseUse],
+        parts: dict[str, ImagePart],
+        left: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._spec = spec
+        self._users = users
+        self._parts = parts
+        self._left_where_it_fails = left
+
+    def groups(self, platforms: Sequence[Platform], own: Platform) -> list[tuple[Platform, ...]]:
+        """Return the platforms in groups whose images can be copied one after the other: ``own`` first, if it can be.
+
+        It cannot where another platform's build reads something that its own does, such as for a stage on
+        ``$BUILDPLATFORM``: BuildKit tells images apart by the index, too, and would run such a stage once for each. Of an
+        image that no stage is known to stand on, nobody knows.
+        """
+        others = tuple(platform for platform in platforms if platform != own)
+        nobody_knows = any(not self._users[name].stages for name in self._parts)
+        if not others or own not in platforms or nobody_knows or self._needs([own]) & self._needs(others):
+            return [tuple(platforms)]
+        return [(own,), others]
+
+    def send(
+        self,
+        platforms: Sequence[Platform],
+        target: Callable[[], RegistryClient],
+        repository: Callable[[], Reference],
+    ) -> Bases:
+        """Copy what the builds of some platforms need.
+
+        ``target`` gives the registry's client, and waits for it, as does ``repository``, where the build will push to. That
+        gets the layers, too, which BuildKit else sends once more, as it does not ask the registry to take them from where
+        they are.
+        """
+        copies: dict[str, CopiedImage] = {}
+        if self._parts:
+            client, home = target(), repository()
+            for name, part in self._parts.items():
+                with self._left_where_it_fails(name):
+                    wanted = {each for platform in platforms for each in self._users[name].platforms(platform)}
+                    taken = part.narrowed(wanted)
+                    copies[name] = taken.send(client, _home(home.registry, part.reference), _tag(part.reference))
+                    _lend(copies[name], client, home)
+        # By digest: another build of this run may copy the same image for other platforms, under the same tag.
+        contexts = {name: f"docker-image://{copy.reference.with_digest(copy.digest)}" for name, copy in copies.items()}
+        return Bases(contexts, copies, self._users, _foundation(self._spec))
+
+    def _needs(self, platforms: Iterable[Platform]) -> set[tuple[str, Platform]]:
+        return {
+            (name, each)
+            for name in self._parts
+            for platform in platforms
+            for each in self._users[name].platforms(platform)
+        }
+
+
+def find_bases(
     spec: BuildSpec,
     platforms: Sequence[Platform],
     *,
     source: RegistryClient,
-    target: Callable[[], RegistryClient],
-    repository: Callable[[], Reference],
     builders_own: Platform,
     listener: BuildListener,
-) -> Bases:
-    """Copy the base images of a build for all platforms that it needs them for.
-
-    All of an image is one copy, for all platforms: BuildKit tells images apart by the index, too, and would run a stage that
-    does not depend on the platform once for each. What is to be copied is read while the registry is still starting:
-    ``target`` gives its client, and waits for it, as does ``repository``, where the build will push to. That gets the layers,
-    too, which BuildKit else sends once more, as it does not ask the registry to take them from where they are.
+) -> FoundBases:
+    """Read which base images a build needs, for all platforms that it needs them for.
 
     An image of the Dockerfile that cannot be copied is left for the builder to fetch, which may reach what this process does
     not, and else says where in the Dockerfile it stands; one that was asked for by name has to be there, and raises what
@@ -134,6 +190,7 @@ def copy_bases(
         for name in dict.fromkeys([*(image.reference for image in named), *spec.base_images])
         if name not in spec.contexts
     }
+    told: set[str] = set()
 
     @contextmanager
     def left_where_it_fails(name: str) -> Iterator[None]:
@@ -142,7 +199,8 @@ def copy_bases(
         except MultiArchError as error:
             if name in spec.base_images:
                 raise
-            if not isinstance(error, InvalidReference):
+            if not isinstance(error, InvalidReference) and name not in told:
+                told.add(name)
                 listener.note(f"{name} is left for the builder to fetch: {error.headline}")
 
     parts: dict[str, ImagePart] = {}
@@ -150,16 +208,7 @@ def copy_bases(
         with left_where_it_fails(name):
             wanted = dict.fromkeys(each for platform in platforms for each in use.platforms(platform))
             parts[name] = part_for(source, Reference.parse(name), list(wanted))
-    copies: dict[str, CopiedImage] = {}
-    if parts:
-        client, home = target(), repository()
-        for name, part in parts.items():
-            with left_where_it_fails(name):
-                copies[name] = part.send(client, _home(home.registry, part.reference), _tag(part.reference))
-                _lend(copies[name], client, home)
-    # By digest: another build of this run may copy the same image for other platforms, under the same tag.
-    contexts = {name: f"docker-image://{copy.reference.with_digest(copy.digest)}" for name, copy in copies.items()}
-    return Bases(contexts, copies, users, _foundation(spec))
+    return FoundBases(spec, users, parts, left_where_it_fails)
 
 
 def _foundation(spec: BuildSpec) -> str:

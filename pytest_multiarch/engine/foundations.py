@@ -9,10 +9,9 @@ from pytest_multiarch.errors import MultiArchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
 
-    from pytest_multiarch.engine.bases import Bases
     from pytest_multiarch.engine.builds import Build
+    from pytest_multiarch.engine.coming_bases import ComingBases
     from pytest_multiarch.engine.docker import Engine
     from pytest_multiarch.platforms import Platform
 
@@ -26,7 +25,7 @@ class Foundation(NamedTuple):
 
 def bring_foundations(
     build: Build,
-    bases: Future[Bases],
+    bases: ComingBases,
     platforms: Sequence[Platform],
     engine_for: Callable[[Platform], Engine],
     fetch: Callable[[str, Platform], None],
@@ -38,7 +37,7 @@ def bring_foundations(
     """
     for platform in platforms:
         with suppress(MultiArchError):
-            below = bases.result().below(platform)
+            below = bases.of(platform).below(platform)
             if below is not None and build.is_awaited(platform) and not _is_there(engine_for(platform), below):
                 fetch(below.reference, platform)
         with suppress(MultiArchError):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_multiarch.engine import build
 from pytest_multiarch.engine import builder as buildx
-from pytest_multiarch.engine.bases import copy_bases
+from pytest_multiarch.engine.bases import find_bases
 from pytest_multiarch.engine.belongings import Belongings
 from pytest_multiarch.engine.build import BuiltPlatform
 from pytest_multiarch.engine.builds import Build
 from pytest_multiarch.engine.caches import cache_arguments
 from pytest_multiarch.engine.cleanup import sweep_folder
+from pytest_multiarch.engine.coming_bases import ComingBases
 from pytest_multiarch.engine.foundations import bring_foundations
 from pytest_multiarch.engine.inputs import files_digest, platform_digest
 from pytest_multiarch.engine.layouts import copy_platform, look_at
@@ -30,10 +31,9 @@ from pytest_multiarch.image.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
-    from pytest_multiarch.engine.bases import Bases
+    from pytest_multiarch.engine.bases import Bases, FoundBases
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.options import EngineOptions
     from pytest_multiarch.engine.progress import BuildListener
@@ -67,7 +67,7 @@ class LocalWorkshop:
         self._stopping = threading.Event()
         self._by_key: dict[tuple[object, ...], Build] = {}
         self._by_name: dict[str, Build] = {}
-        self._bases: dict[str, Future[Bases]] = {}
+        self._bases: dict[str, ComingBases] = {}
         self._layouts: dict[LayoutLocation, tuple[LayoutClient, Reference]] = {}
         self._users: dict[str, Credentials | None] = {}
         self._site = Site(options, self.belongings, listener, self._stopping)
@@ -188,6 +188,10 @@ class LocalWorkshop:
         self._stopping.set()
         self.belongings.readers.stop()
         self.belongings.daemons.end()
+        with self._lock:
+            coming = list(self._bases.values())
+        for bases in coming:
+            bases.stop()
         for wait in (False, True):
             self._brought.shutdown(wait=wait, cancel_futures=True)
             self._builds.shutdown(wait=wait, cancel_futures=True)
@@ -210,7 +214,8 @@ class LocalWorkshop:
     def _start_build(self, spec: BuildSpec, platforms: tuple[Platform, ...], name: str) -> Build:
         self._site.start()
         registry, kept = self._site.registry(), self._site.kept()
-        bases = self._bases[name] = self._builds.submit(self._copy_bases, spec, platforms, name)
+        bases = self._bases[name] = ComingBases(platforms)
+        self._builds.submit(self._copy_bases, bases, spec, platforms, name)
         inputs = self._builds.submit(lambda: files_digest(spec) if kept is not None else "")
 
         def home() -> tuple[RegistryClient, Reference]:
@@ -218,7 +223,7 @@ class LocalWorkshop:
 
         def build_one(platform: Platform) -> BuiltPlatform:
             client, reference = home()
-            found = bases.result()
+            found = bases.of(platform)
             read = platform_digest(spec, inputs.result(), platform, found.read_for(platform))
             if kept is not None and (digest := _still_there(client, reference, kept.digest_of(read))):
                 self._listener.note(f"{platform}: nothing has changed, not built again")
@@ -250,16 +255,19 @@ class LocalWorkshop:
 
         return Build(name, platforms, lambda platform: self._builds.submit(build_one, platform), home)
 
-    def _copy_bases(self, spec: BuildSpec, platforms: Sequence[Platform], name: str) -> Bases:
-        return copy_bases(
-            spec,
-            platforms,
-            source=self.belongings.readers.users(),
-            target=self._site.client,
-            repository=lambda: Reference.parse(f"{self._site.registry().result().host}/{name}"),
-            builders_own=self.belongings.daemons.main().facts.platform,
-            listener=self._listener,
-        )
+    def _copy_bases(self, bases: ComingBases, spec: BuildSpec, platforms: Sequence[Platform], name: str) -> None:
+        own = self.belongings.daemons.main().facts.platform
+
+        def find() -> FoundBases:
+            source = self.belongings.readers.users()
+            return find_bases(spec, platforms, source=source, builders_own=own, listener=self._listener)
+
+        def send(found: FoundBases, group: Sequence[Platform]) -> Bases:
+            return found.send(
+                group, self._site.client, lambda: Reference.parse(f"{self._site.registry().result().host}/{name}")
+            )
+
+        bases.copy(find, send, own)
 
     def _bring(self, build: Build, platform: Platform) -> None:
         with suppress(MultiArchError):  # the tests that need it come to the same, and tell it

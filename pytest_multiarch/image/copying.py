@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_multiarch.errors import RegistryError
@@ -13,7 +13,7 @@ from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.oci import Manifest, RawDocument, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from pytest_multiarch.image.index import Entry
     from pytest_multiarch.image.reference import Reference
@@ -30,8 +30,9 @@ class CopiedImage:
     """Say what was copied.
 
     ``chosen`` names, for each platform that was asked for and can be served, the manifest's digest; ``missing`` are the
-    others. ``layers`` are those that were copied, each once, ``foreign`` those that may not be distributed and were left
-    where they are. ``configs`` names each manifest's config, by digest.
+    others; of a part that was narrowed, both speak of the whole of it. ``layers`` are those that were copied, each once,
+    ``foreign`` those that may not be distributed and were left where they are. ``configs`` names each manifest's config, by
+    digest.
     """
 
     reference: Reference
@@ -49,14 +50,29 @@ class CopiedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """Hold what of an image is to be copied: the manifests, and ``top``, which names them."""
+    """Hold what of an image is to be copied: the manifests, and ``top``, which names them; ``entries`` are those of an index."""
 
     source: ImageReader
-    reference: Reference
+    image: MultiArchImage
     top: RawDocument
     manifests: tuple[RawDocument, ...]
     chosen: tuple[tuple[Platform, str], ...]
     missing: tuple[Platform, ...]
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def reference(self) -> Reference:
+        """Return where the image is."""
+        return self.image.reference
+
+    def narrowed(self, platforms: Collection[Platform]) -> ImagePart:
+        """Return what some of its platforms need of it, by an index of its own; nothing is read anew."""
+        wanted = {digest for platform, digest in self.chosen if platform in platforms}
+        entries = tuple(entry for entry in self.entries if entry.descriptor.digest in wanted)
+        if not entries:  # no index, or nothing in it for them: BuildKit says so of the whole
+            return self
+        manifests = tuple(one for one in self.manifests if one.digest in wanted)
+        return replace(self, top=_index_of(self.image, entries), manifests=manifests, entries=entries)
 
     def send(self, target: RegistryClient, repository: Reference, tag: str) -> CopiedImage:
         """Copy it to ``repository`` under ``tag``. Blobs that are there are not sent again.
@@ -93,9 +109,10 @@ def part_for(source: ImageReader, reference: Reference, platforms: Sequence[Plat
     chosen = tuple((platform, entries[pick].descriptor.digest) for platform, pick in picks.items() if pick is not None)
     missing = tuple(platform for platform, pick in picks.items() if pick is None)
     if image.index is None:
-        return ImagePart(source, reference, image.document, (image.document,), chosen, missing)
+        return ImagePart(source, image, image.document, (image.document,), chosen, missing)
     documents = tuple(source.manifest(reference.with_digest(entry.descriptor.digest)) for entry in entries.values())
-    return ImagePart(source, reference, _index_of(image, list(entries.values())), documents, chosen, missing)
+    taken = tuple(entries.values())
+    return ImagePart(source, image, _index_of(image, taken), documents, chosen, missing, taken)
 
 
 def copy_image(

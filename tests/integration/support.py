@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pytest_multiarch.platforms import Platform
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
+    from http.server import HTTPServer
 
 T = TypeVar("T")
 
@@ -99,6 +101,19 @@ class Machine:
         while not _processes() <= self.processes and time.monotonic() < deadline:
             time.sleep(0.1)  # between two looks at the condition
         return Machine.now()
+
+
+@contextmanager
+def served(server: HTTPServer) -> Iterator[str]:
+    """Let a server of this process answer in the background, and give its port; ``server`` is closed at the end."""
+    thread = threading.Thread(target=server.serve_forever, name="server of a test")
+    thread.start()
+    try:
+        yield str(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
 
 
 def docker(*args: str, timeout: float = 120) -> str:

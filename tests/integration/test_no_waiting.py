@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_multiarch.platforms import Platform
-from tests.integration.support import BOTH
+from tests.integration.support import BOTH, served
 from tests.integration.test_main_job import BOTH as FOR_BOTH
 from tests.integration.test_main_job import run_pytest
 
@@ -86,15 +86,11 @@ class Gate:
     @contextmanager
     def running(self) -> Iterator[str]:
         """Serve, and give the port."""
-        thread = threading.Thread(target=self.server.serve_forever, name="gate")
-        thread.start()
-        try:
-            yield str(self.server.server_address[1])
-        finally:
-            self.is_open.set()
-            self.server.shutdown()
-            self.server.server_close()
-            thread.join(10)
+        with served(self.server) as port:
+            try:
+                yield port
+            finally:
+                self.is_open.set()
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_multiarch.dockerfile import BaseImage
-from pytest_multiarch.engine.bases import BaseUse, _home, _tag, copy_bases
+from pytest_multiarch.engine.bases import BaseUse, _home, _tag, find_bases
 from pytest_multiarch.engine.foundations import Foundation
 from pytest_multiarch.engine.spec import BuildSpec
 from pytest_multiarch.errors import BuildError, EngineError, NotInRegistry
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytest_multiarch.engine.bases import Bases
+    from pytest_multiarch.engine.bases import Bases, FoundBases
     from pytest_multiarch.engine.progress import Step
 
 AMD64, ARM64, ARM_V7, S390X = (
@@ -84,14 +84,16 @@ class Copying:
         return BuildSpec(context=self._folder, **options)
 
     def __call__(self, spec: BuildSpec, *platforms: Platform) -> Bases:
-        return copy_bases(
-            spec,
+        return self.send(self.find(spec, *platforms), *platforms)
+
+    def find(self, spec: BuildSpec, *platforms: Platform) -> FoundBases:
+        return find_bases(spec, platforms, source=self._client, builders_own=AMD64, listener=self._listener)
+
+    def send(self, found: FoundBases, *platforms: Platform) -> Bases:
+        return found.send(
             platforms,
-            source=self._client,
-            target=self.started or (lambda: self._client),
-            repository=lambda: Reference.parse(f"{self._target.host}/flow:latest"),
-            builders_own=AMD64,
-            listener=self._listener,
+            self.started or (lambda: self._client),
+            lambda: Reference.parse(f"{self._target.host}/flow:latest"),
         )
 
 
@@ -375,3 +377,59 @@ def test_a_registry_that_does_not_start_is_no_fault_of_the_base(
         copying(copying.spec(f"FROM {add(source, 'debian', 'linux/amd64')}\n"), AMD64)
     assert listener.notes == []
     assert len(asked) == 2  # the index and the manifest: they are read meanwhile
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "options", "expected"),
+    [
+        ("FROM {ours}\n", {}, [[AMD64], [ARM64, S390X]]),
+        ("FROM {ours} AS a\nFROM {other}\nCOPY --from=a / /\n", {}, [[AMD64], [ARM64, S390X]]),
+        ("FROM {ours}\nCOPY --from={other} / /\n", {}, [[AMD64], [ARM64, S390X]]),
+        ("FROM scratch\n", {}, [[AMD64], [ARM64, S390X]]),
+        ("FROM {nowhere} AS a\nFROM {ours}\n", {}, [[AMD64], [ARM64, S390X]]),
+        ("FROM --platform=$BUILDPLATFORM {ours} AS a\nFROM {ours}\nCOPY --from=a / /\n", {}, [[ARM64, AMD64, S390X]]),
+        ("FROM --platform=$BUILDPLATFORM {other} AS a\nFROM {ours}\n", {}, [[ARM64, AMD64, S390X]]),
+        ("FROM --platform=linux/amd64 {other} AS a\nFROM {ours}\n", {}, [[ARM64, AMD64, S390X]]),
+        ("FROM --platform=linux/s390x {other} AS a\nFROM {ours}\n", {}, [[ARM64, AMD64, S390X]]),
+        ("ARG B\nFROM $B\n", {"base_images": ["other"]}, [[ARM64, AMD64, S390X]]),
+    ],
+)
+def test_a_native_platform_whose_images_no_other_needs_goes_first(
+    copying: Copying, source: FakeRegistry, dockerfile: str, options: dict[str, Any], expected: list[list[Platform]]
+) -> None:
+    names = {name: add(source, name, "linux/amd64", "linux/arm64", "linux/s390x") for name in ("ours", "other")}
+    given = {"base_images": tuple(names[name] for name in options.get("base_images", ()))}
+    found = copying.find(
+        copying.spec(dockerfile.format(**names, nowhere=f"{source.host}/nowhere:1"), **given), AMD64, ARM64, S390X
+    )
+    assert [list(group) for group in found.groups((ARM64, AMD64, S390X), AMD64)] == expected
+    assert found.groups((ARM64, S390X), AMD64) == [(ARM64, S390X)]
+    assert found.groups((AMD64,), AMD64) == [(AMD64,)]
+
+
+def test_each_group_has_a_copy_of_its_own_and_is_read_once(
+    copying: Copying, source: FakeRegistry, target: FakeRegistry
+) -> None:
+    base = add(source, "debian", "linux/amd64", "linux/arm64")
+    spec = copying.spec(f"# a comment\nFROM {base}\n")
+    found = copying.find(spec, AMD64, ARM64, S390X)
+    first = copying.send(found, AMD64)
+    assert platforms_in(target, home(source, "debian")) == ["linux/amd64"]
+    others = copying.send(found, ARM64, S390X)
+    assert platforms_in(target, home(source, "debian")) == ["linux/arm64"]
+    assert first.contexts != others.contexts
+    assert len(source.asked("GET", "/manifests/1")) == 1
+    blobs = [seen.path for seen in source.asked("GET", "/blobs/")]
+    assert len(blobs) == len(set(blobs))
+    fault = others.fault_behind(no_match(others, base, spec), S390X)
+    assert fault is not None
+    assert "Of this run's platforms it has linux/amd64, linux/arm64." in fault.hint
+
+
+def test_what_cannot_be_sent_is_told_once(copying: Copying, source: FakeRegistry, listener: Listener) -> None:
+    base = add(source, "debian", "linux/amd64", "linux/arm64")
+    found = copying.find(copying.spec(f"FROM {base}\n"), AMD64, ARM64)
+    source.blobs.clear()
+    assert copying.send(found, AMD64).contexts == copying.send(found, ARM64).contexts == {}
+    (note,) = listener.notes
+    assert note.startswith(f"{base} is left for the builder to fetch: ")

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from pytest_multiarch.engine.bases import FoundBases
     from pytest_multiarch.engine.ledger import Ledger, Owned
     from pytest_multiarch.engine.progress import Step
     from pytest_multiarch.image.platform_image import PlatformImage
@@ -104,7 +105,7 @@ class World:
         monkeypatch.setattr(site, "container_class", lambda: None)
         monkeypatch.setattr(site, "start_registry", self._start_registry)
         monkeypatch.setattr(site, "remove", self._remove)
-        monkeypatch.setattr(local_workshop, "copy_bases", self._copy_bases)
+        monkeypatch.setattr(local_workshop, "find_bases", self._find_bases)
         monkeypatch.setattr(belongings, "close_book", self._close_book)
         monkeypatch.setattr(buildx, "create_builder", self._create_builder)
         monkeypatch.setattr(buildx, "daemon_builder", lambda book, environ: Builder("default", "docker", {}))
@@ -181,10 +182,13 @@ class World:
             ledger.strike(owned)
         return []
 
-    def _copy_bases(self, spec: BuildSpec, platforms: object, **options: Any) -> Bases:
-        self.note("bases copied")
-        users = {name: BaseUse((), AMD64) for name in self.copies}
-        return Bases(self.contexts, self.copies, users, self.foundation)
+    def _find_bases(self, spec: BuildSpec, platforms: Sequence[Platform], **options: Any) -> FoundBases:
+        def send(group: object, *_: object) -> Bases:
+            self.note("bases copied")
+            users = {name: BaseUse((), AMD64) for name in self.copies}
+            return Bases(self.contexts, self.copies, users, self.foundation)
+
+        return cast("FoundBases", SimpleNamespace(groups=lambda platforms, own: [platforms], send=send))
 
     def _build_platform(self, builder: Builder, spec: BuildSpec, platform: Platform, **options: Any) -> BuiltPlatform:
         self.note(f"{platform} built")
