@@ -37,7 +37,8 @@ def bring_foundations(
     """
     for platform in platforms:
         with suppress(MultiArchError):
-            below = bases.of(platform).below(platform)
+            below = bases.of(platform).below(platform) if build.is_awaited(platform) else None
+            # Again: it may have been built while its base was copied.
             if below is not None and build.is_awaited(platform) and not _is_there(engine_for(platform), below):
                 fetch(below.reference, platform)
         with suppress(MultiArchError):
