@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_multiarch.dockerfile.reading import BaseImage, base_images, reads_elsewhere
+from pytest_multiarch.dockerfile.reading import BaseImage, base_images, names_are_known, reads_elsewhere
 from pytest_multiarch.dockerfile.stages import Argument, Stage, needed_stages, read_arguments, read_stages, stands_on
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "BaseImage",
     "Stage",
     "base_images",
+    "names_are_known",
     "needed_stages",
     "read_arguments",
     "read_stages",

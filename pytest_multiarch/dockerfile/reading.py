@@ -67,14 +67,19 @@ def base_images(path: Path, args: Mapping[str, str]) -> tuple[BaseImage, ...]:
     return tuple(image for image in images if _is_known(image, stages))
 
 
+def names_are_known(path: Path, args: Mapping[str, str]) -> bool:
+    """Say whether `base_images` holds all images that a Dockerfile names. Raises `UsageProblem` where the file cannot be read."""
+    images, stages = _images_and_stages(path, args)
+    return all(_is_known(image, stages) for image in images)
+
+
 def reads_elsewhere(path: Path, args: Mapping[str, str]) -> bool:
     """Say whether a build takes something that neither its context nor `base_images` holds.
 
     That is what ``ADD`` fetches, and images whose names only the builder knows. Raises `UsageProblem` where the file cannot
     be read.
     """
-    images, stages = _images_and_stages(path, args)
-    if not all(_is_known(image, stages) for image in images):
+    if not names_are_known(path, args):
         return True
     return any(
         instruction.name == "ADD" and re.search(r"://|git@|\$", instruction.value)

@@ -126,10 +126,15 @@ class FoundBases:
 
         It cannot where another platform's build reads something that its own does, such as for a stage on
         ``$BUILDPLATFORM``: BuildKit tells images apart by the index, too, and would run such a stage once for each. Of an
-        image that no stage is known to stand on, nobody knows.
+        image that no stage is known to stand on, nobody knows; nor where a stage stands on a name that is not known here,
+        and may turn out to be that of one that is copied.
         """
+        from pytest_multiarch.dockerfile import names_are_known
+
         others = tuple(platform for platform in platforms if platform != own)
-        nobody_knows = any(not self._users[name].stages for name in self._parts)
+        nobody_knows = any(not self._users[name].stages for name in self._parts) or not names_are_known(
+            self._spec.dockerfile_path, self._spec.resolved_args()
+        )
         if not others or own not in platforms or nobody_knows or self._needs([own]) & self._needs(others):
             return [tuple(platforms)]
         return [(own,), others]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,9 @@ class ComingBases:
         own: Platform,
     ) -> None:
         """Copy group by group, this machine's ``own`` platform first: its tests come first, too."""
-        if not all(future.set_running_or_notify_cancel() for future in self._of.values()):
+        running = [platform for platform, future in self._of.items() if future.set_running_or_notify_cancel()]
+        if len(running) < len(self._of):  # the run has stopped, perhaps just now
+            self._fail(running, CancelledError())
             return
         try:
             found = find()

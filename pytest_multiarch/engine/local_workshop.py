@@ -188,14 +188,12 @@ class LocalWorkshop:
         self._stopping.set()
         self.belongings.readers.stop()
         self.belongings.daemons.end()
-        with self._lock:
-            coming = list(self._bases.values())
-        for bases in coming:
-            bases.stop()
         for wait in (False, True):
             self._brought.shutdown(wait=wait, cancel_futures=True)
             self._builds.shutdown(wait=wait, cancel_futures=True)
             self._site.stop(wait=wait)
+            for bases in list(self._bases.values()):  # without the lock: who holds it may be asking a credential helper
+                bases.stop()
 
     def close(self) -> list[str]:
         """Remove all that was started, and return what could not be removed, a line each."""
@@ -215,7 +213,8 @@ class LocalWorkshop:
         self._site.start()
         registry, kept = self._site.registry(), self._site.kept()
         bases = self._bases[name] = ComingBases(platforms)
-        self._builds.submit(self._copy_bases, bases, spec, platforms, name)
+        own = self.belongings.daemons.main().facts.platform
+        self._builds.submit(self._copy_bases, bases, spec, platforms, name, own)
         inputs = self._builds.submit(lambda: files_digest(spec) if kept is not None else "")
 
         def home() -> tuple[RegistryClient, Reference]:
@@ -255,9 +254,9 @@ class LocalWorkshop:
 
         return Build(name, platforms, lambda platform: self._builds.submit(build_one, platform), home)
 
-    def _copy_bases(self, bases: ComingBases, spec: BuildSpec, platforms: Sequence[Platform], name: str) -> None:
-        own = self.belongings.daemons.main().facts.platform
-
+    def _copy_bases(
+        self, bases: ComingBases, spec: BuildSpec, platforms: Sequence[Platform], name: str, own: Platform
+    ) -> None:
         def find() -> FoundBases:
             source = self.belongings.readers.users()
             return find_bases(spec, platforms, source=source, builders_own=own, listener=self._listener)

@@ -37,7 +37,7 @@ RUN python -c "import platform; print(platform.machine())" > /machine
 class SlowRegistry:
     """Serve a real image as a registry does, but one platform's layers only when somebody has asked for ``/open``.
 
-    After a minute they are refused, and the builder would read what it needs itself.
+    After a minute and a half they are refused, and the builder would read what it needs itself.
     """
 
     def __init__(self, client: RegistryClient, part: ImagePart, held: Platform) -> None:
@@ -45,12 +45,11 @@ class SlowRegistry:
         documents = {one.digest: one for one in (part.top, *part.manifests)} | {"1": part.top}
         parsed = [Manifest.from_bytes(one.data, one.digest, one.media_type) for one in part.manifests]
         self._blobs = {blob.digest: blob for manifest in parsed for blob in (manifest.config, *manifest.layers)}
-        awaited = {
-            layer.digest
-            for one, manifest in zip(part.manifests, parsed, strict=True)
-            for layer in manifest.layers
-            if one.digest == dict(part.chosen)[held]
-        }
+        layers: dict[bool, set[str]] = {True: set(), False: set()}
+        for one, manifest in zip(part.manifests, parsed, strict=True):
+            layers[one.digest == dict(part.chosen)[held]] |= {layer.digest for layer in manifest.layers}
+        awaited = layers[True] - layers[False]
+        self.agents: set[str] = set()
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,6 +58,7 @@ class SlowRegistry:
 
             def do_GET(self) -> None:
                 name = self.path.rpartition("/")[2]
+                registry.agents.add(self.headers.get("User-Agent", ""))
                 if self.path == "/open":
                     registry.is_open.set()
                 if name in documents:
@@ -72,7 +72,7 @@ class SlowRegistry:
             def _blob(self, blob: Descriptor) -> None:
                 if blob.digest in awaited and self.command == "GET":
                     registry.held.set()
-                    if not registry.is_open.wait(60):
+                    if not registry.is_open.wait(90):
                         registry.refused.set()
                         self._begin(404, "text/plain", 0)
                         return
@@ -124,5 +124,7 @@ def test_the_native_platforms_tests_run_before_the_others_base_is_there(tmp_path
         (tmp_path / "test_it.py").write_text(RUNS, encoding="utf-8")
         done = run_pytest(tmp_path, FOR_BOTH, GATE=port, HELD=held)
     assert "3 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert slow.held.is_set()
     assert not slow.refused.is_set()
+    assert not [agent for agent in slow.agents if agent.startswith("buildkit")]  # it has what was copied

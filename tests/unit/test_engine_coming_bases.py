@@ -98,6 +98,15 @@ def test_a_run_that_stops_before_anything_is_copied_ends_who_waits() -> None:
     coming.copy(lambda: pytest.fail("read all the same"), lambda *_: pytest.fail("sent all the same"), AMD64)
 
 
+def test_a_run_that_stops_just_as_the_copying_begins_leaves_nobody_waiting() -> None:
+    coming = ComingBases([AMD64, ARM64])
+    coming._of[ARM64].cancel()  # `stop`, which has come too late for the first
+    coming.copy(lambda: pytest.fail("read all the same"), lambda *_: pytest.fail("sent all the same"), AMD64)
+    for platform in (AMD64, ARM64):
+        with pytest.raises(CancelledError):
+            coming.of(platform)
+
+
 def test_what_is_being_copied_when_a_run_stops_comes_to_its_own_end() -> None:
     def send(_: FoundBases, group: Sequence[Platform]) -> Bases:
         coming.stop()

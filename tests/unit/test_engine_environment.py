@@ -88,6 +88,7 @@ class World:
         self.contexts: dict[str, str] = {}
         self.copies: dict[str, CopiedImage] = {}
         self.foundation = ""
+        self.groups: list[list[Platform]] = []
         self.pulled: list[str] = []
         self.there: set[str] = set()
         self.build: Callable[[Platform, dict[str, Any]], None] = lambda platform, options: None
@@ -183,12 +184,13 @@ class World:
         return []
 
     def _find_bases(self, spec: BuildSpec, platforms: Sequence[Platform], **options: Any) -> FoundBases:
-        def send(group: object, *_: object) -> Bases:
+        def send(group: Sequence[Platform], *_: object) -> Bases:
             self.note("bases copied")
             users = {name: BaseUse((), AMD64) for name in self.copies}
-            return Bases(self.contexts, self.copies, users, self.foundation)
+            of_group = {"group": " ".join(map(str, group))} if self.groups else {}
+            return Bases({**self.contexts, **of_group}, self.copies, users, self.foundation)
 
-        return cast("FoundBases", SimpleNamespace(groups=lambda platforms, own: [platforms], send=send))
+        return cast("FoundBases", SimpleNamespace(groups=lambda platforms, own: self.groups or [platforms], send=send))
 
     def _build_platform(self, builder: Builder, spec: BuildSpec, platform: Platform, **options: Any) -> BuiltPlatform:
         self.note(f"{platform} built")
@@ -690,6 +692,17 @@ def test_a_platform_that_no_test_is_for_is_built_when_it_is_asked_for(
     with pytest.raises(MultiArchError):  # nothing has been pushed for real
         source.platform(AMD64)
     assert world.count("linux/amd64 built") == 1
+
+
+def test_each_platform_is_built_with_the_bases_of_its_own_group(
+    make: Callable[..., Environment], world: World, spec: BuildSpec
+) -> None:
+    world.groups = [[AMD64], [ARM64]]
+    make().build(spec, [AMD64, ARM64])
+    wait_until(lambda: len(world.builds) == 2)
+    given = {platform: options["contexts"]["group"] for _, _, platform, options in world.builds}
+    assert given == {AMD64: "linux/amd64", ARM64: "linux/arm64"}
+    assert world.count("bases copied") == 2
 
 
 def stands_on_python(world: World) -> dict[Platform, str]:
