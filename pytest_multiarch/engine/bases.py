@@ -107,37 +107,36 @@ class BaseUse:
 
 
 class FoundBases:
-    """Hold what of the base images of a build is to be copied. Nothing is sent yet; what is, each only once."""
+    """Hold what of the base images of a build is to be copied: read once, before anything is sent."""
 
     def __init__(
         self,
         spec: BuildSpec,
         users: dict[str, BaseUse],
         parts: dict[str, ImagePart],
+        builders_own: Platform,
         left: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._spec = spec
         self._users = users
         self._parts = parts
+        self._own = builders_own
+        self._foundation = _foundation(spec)
         self._left_where_it_fails = left
 
-    def groups(self, platforms: Sequence[Platform], own: Platform) -> list[tuple[Platform, ...]]:
-        """Return the platforms in groups whose images can be copied one after the other: ``own`` first, if it can be.
+    def groups(self, platforms: Sequence[Platform]) -> list[tuple[Platform, ...]]:
+        """Return the platforms in groups whose images can be copied one after the other: the builder's own first, if it can be.
 
         It cannot where another platform's build reads something that its own does, such as for a stage on
         ``$BUILDPLATFORM``: BuildKit tells images apart by the index, too, and would run such a stage once for each. Of an
         image that no stage is known to stand on, nobody knows; nor where a stage stands on a name that is not known here,
         and may turn out to be that of one that is copied.
         """
-        from pytest_multiarch.dockerfile import names_are_known
-
-        others = tuple(platform for platform in platforms if platform != own)
-        nobody_knows = any(not self._users[name].stages for name in self._parts) or not names_are_known(
-            self._spec.dockerfile_path, self._spec.resolved_args()
-        )
-        if not others or own not in platforms or nobody_knows or self._needs([own]) & self._needs(others):
-            return [tuple(platforms)]
-        return [(own,), others]
+        own = tuple(platform for platform in platforms if platform == self._own)
+        others = tuple(platform for platform in platforms if platform != self._own)
+        if own and others and not self._needs(own) & self._needs(others) and self._knows_all():
+            return [own, others]
+        return [tuple(platforms)]
 
     def send(
         self,
@@ -162,7 +161,13 @@ class FoundBases:
                     _lend(copies[name], client, home)
         # By digest: another build of this run may copy the same image for other platforms, under the same tag.
         contexts = {name: f"docker-image://{copy.reference.with_digest(copy.digest)}" for name, copy in copies.items()}
-        return Bases(contexts, copies, self._users, _foundation(self._spec))
+        return Bases(contexts, copies, self._users, self._foundation)
+
+    def _knows_all(self) -> bool:
+        from pytest_multiarch.dockerfile import names_are_known
+
+        have_stages = all(self._users[name].stages for name in self._parts)
+        return have_stages and names_are_known(self._spec.dockerfile_path, self._spec.resolved_args())
 
     def _needs(self, platforms: Iterable[Platform]) -> set[tuple[str, Platform]]:
         return {
@@ -213,7 +218,7 @@ def find_bases(
         with left_where_it_fails(name):
             wanted = dict.fromkeys(each for platform in platforms for each in use.platforms(platform))
             parts[name] = part_for(source, Reference.parse(name), list(wanted))
-    return FoundBases(spec, users, parts, left_where_it_fails)
+    return FoundBases(spec, users, parts, builders_own, left_where_it_fails)
 
 
 def _foundation(spec: BuildSpec) -> str:

@@ -31,20 +31,15 @@ class ComingBases:
         for future in self._of.values():
             future.cancel()
 
-    def copy(
-        self,
-        find: Callable[[], FoundBases],
-        send: Callable[[FoundBases, Sequence[Platform]], Bases],
-        own: Platform,
-    ) -> None:
-        """Copy group by group, this machine's ``own`` platform first: its tests come first, too."""
+    def copy(self, find: Callable[[], FoundBases], send: Callable[[FoundBases, Sequence[Platform]], Bases]) -> None:
+        """Copy group by group, the builder's own platform first: its tests come first, too."""
         running = [platform for platform, future in self._of.items() if future.set_running_or_notify_cancel()]
         if len(running) < len(self._of):  # the run has stopped, perhaps just now
             self._fail(running, CancelledError())
             return
         try:
             found = find()
-            groups = found.groups(tuple(self._of), own)
+            groups = found.groups(tuple(self._of))
         except Exception as error:  # those who wait raise it
             self._fail(self._of, error)
             return

@@ -213,8 +213,7 @@ class LocalWorkshop:
         self._site.start()
         registry, kept = self._site.registry(), self._site.kept()
         bases = self._bases[name] = ComingBases(platforms)
-        own = self.belongings.daemons.main().facts.platform
-        self._builds.submit(self._copy_bases, bases, spec, platforms, name, own)
+        self._builds.submit(self._copy_bases, bases, spec, platforms, name)
         inputs = self._builds.submit(lambda: files_digest(spec) if kept is not None else "")
 
         def home() -> tuple[RegistryClient, Reference]:
@@ -254,11 +253,9 @@ class LocalWorkshop:
 
         return Build(name, platforms, lambda platform: self._builds.submit(build_one, platform), home)
 
-    def _copy_bases(
-        self, bases: ComingBases, spec: BuildSpec, platforms: Sequence[Platform], name: str, own: Platform
-    ) -> None:
+    def _copy_bases(self, bases: ComingBases, spec: BuildSpec, platforms: Sequence[Platform], name: str) -> None:
         def find() -> FoundBases:
-            source = self.belongings.readers.users()
+            source, own = self.belongings.readers.users(), self.belongings.daemons.main().facts.platform
             return find_bases(spec, platforms, source=source, builders_own=own, listener=self._listener)
 
         def send(found: FoundBases, group: Sequence[Platform]) -> Bases:
@@ -266,7 +263,7 @@ class LocalWorkshop:
                 group, self._site.client, lambda: Reference.parse(f"{self._site.registry().result().host}/{name}")
             )
 
-        bases.copy(find, send, own)
+        bases.copy(find, send)
 
     def _bring(self, build: Build, platform: Platform) -> None:
         with suppress(MultiArchError):  # the tests that need it come to the same, and tell it

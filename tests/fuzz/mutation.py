@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import faulthandler
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fuzz.harness import Harness
 
 _ONE_INPUT = 20  # seconds; what takes longer hangs
+_SHORTENING = 60  # seconds
 
 
 @st.composite
@@ -39,11 +42,8 @@ def fuzz(harness: Harness, seconds: float, finding: Path, *, examples: int = 200
         if time.monotonic() > end:
             return
         count, last = count + 1, data
-        faulthandler.dump_traceback_later(_ONE_INPUT, exit=True)
-        try:
+        with _ended_where_it_hangs():
             harness(data)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
 
     while time.monotonic() < end:
         rounds += 1
@@ -60,30 +60,39 @@ def fuzz(harness: Harness, seconds: float, finding: Path, *, examples: int = 200
     return 0
 
 
-def _give(harness: Harness, data: bytes) -> type[BaseException] | None:
-    """Let a harness read some bytes, and return what kind of error that was; one that hangs ends the process with its traceback."""
+@contextmanager
+def _ended_where_it_hangs() -> Iterator[None]:
+    """End the process, with its traceback, where what is done takes too long."""
     faulthandler.dump_traceback_later(_ONE_INPUT, exit=True)
     try:
-        harness(data)
-    except Exception as error:
-        return type(error)
+        yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _error_of(harness: Harness, data: bytes) -> type[Exception] | None:
+    """Return the kind of error that some bytes come to, None where there is none."""
+    with _ended_where_it_hangs():
+        try:
+            harness(data)
+        except Exception as error:
+            return type(error)
     return None
 
 
 def _smaller(harness: Harness, data: bytes) -> bytes:
-    """Return what is left of some bytes once no single one can be taken out without the same error going away.
+    """Return what is left of some bytes once no single one can be taken out without the same error going away, or time is up.
 
     Hypothesis counts the choices that made an input, not its bytes: of two inputs as simple to it, one may be far longer.
     """
-    wrong = _give(harness, data)
+    wrong = _error_of(harness, data)
     part = len(data) if wrong else 0
-    while part:
+    end = time.monotonic() + _SHORTENING
+    while part and time.monotonic() < end:
         before, place = data, 0
-        while place < len(data):
+        while place < len(data) and time.monotonic() < end:
             less = data[:place] + data[place + part :]
-            if _give(harness, less) is wrong:
+            if _error_of(harness, less) is wrong:
                 data = less
             else:
                 place += part

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,14 +104,25 @@ class Machine:
         return Machine.now()
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    """Answer requests without a word on the terminal."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
 @contextmanager
-def served(server: HTTPServer) -> Iterator[str]:
-    """Let a server of this process answer in the background, and give its port; ``server`` is closed at the end."""
+def served(server: HTTPServer, release: threading.Event) -> Iterator[str]:
+    """Let a server of this process answer in the background, and give its port.
+
+    At the end the event is set, for requests that wait for it, and the server is closed.
+    """
     thread = threading.Thread(target=server.serve_forever, name="server of a test")
     thread.start()
     try:
         yield str(server.server_address[1])
     finally:
+        release.set()
         server.shutdown()
         server.server_close()
         thread.join(10)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +16,14 @@ from pytest_multiarch.image.reference import Reference
 from pytest_multiarch.image.registry import RegistryClient
 from pytest_multiarch.oci import Manifest
 from pytest_multiarch.platforms import Platform
-from tests.integration.support import BOTH, served
+from tests.integration.support import BOTH, QuietHandler, served
 from tests.integration.test_main_job import BOTH as FOR_BOTH
 from tests.integration.test_main_job import run_pytest
 from tests.integration.test_no_waiting import CONFTEST, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pytest_multiarch.image.copying import ImagePart
@@ -52,7 +53,7 @@ class SlowRegistry:
         self.agents: set[str] = set()
         registry = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_HEAD(self) -> None:
                 self.do_GET()
 
@@ -91,19 +92,11 @@ class SlowRegistry:
                 if self.command == "GET":
                     self.wfile.write(data)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
-    @contextmanager
-    def running(self) -> Iterator[str]:
+    def running(self) -> AbstractContextManager[str]:
         """Serve, and give the port."""
-        with served(self.server) as port:
-            try:
-                yield port
-            finally:
-                self.is_open.set()
+        return served(self.server, self.is_open)
 
 
 @pytest.fixture

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_multiarch.platforms import Platform
-from tests.integration.support import BOTH, served
+from tests.integration.support import BOTH, QuietHandler, served
 from tests.integration.test_main_job import BOTH as FOR_BOTH
 from tests.integration.test_main_job import run_pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 # The builder is on the host's network, and so are the steps that it runs.
@@ -68,7 +67,7 @@ class Gate:
         self.held = threading.Event()
         gate = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 if self.path == "/open":
                     gate.is_open.set()
@@ -78,19 +77,11 @@ class Gate:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
-    @contextmanager
-    def running(self) -> Iterator[str]:
+    def running(self) -> AbstractContextManager[str]:
         """Serve, and give the port."""
-        with served(self.server) as port:
-            try:
-                yield port
-            finally:
-                self.is_open.set()
+        return served(self.server, self.is_open)
 
 
 @pytest.mark.usefixtures("nothing_left")

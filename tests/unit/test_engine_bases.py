@@ -404,9 +404,9 @@ def test_a_native_platform_whose_images_no_other_needs_goes_first(
     found = copying.find(
         copying.spec(dockerfile.format(**names, nowhere=f"{source.host}/nowhere:1"), **given), AMD64, ARM64, S390X
     )
-    assert [list(group) for group in found.groups((ARM64, AMD64, S390X), AMD64)] == expected
-    assert found.groups((ARM64, S390X), AMD64) == [(ARM64, S390X)]
-    assert found.groups((AMD64,), AMD64) == [(AMD64,)]
+    assert [list(group) for group in found.groups((ARM64, AMD64, S390X))] == expected
+    assert found.groups((ARM64, S390X)) == [(ARM64, S390X)]
+    assert found.groups((AMD64,)) == [(AMD64,)]
 
 
 def test_each_group_has_a_copy_of_its_own_and_is_read_once(

@@ -190,7 +190,7 @@ class World:
             of_group = {"group": " ".join(map(str, group))} if self.groups else {}
             return Bases({**self.contexts, **of_group}, self.copies, users, self.foundation)
 
-        return cast("FoundBases", SimpleNamespace(groups=lambda platforms, own: self.groups or [platforms], send=send))
+        return cast("FoundBases", SimpleNamespace(groups=lambda platforms: self.groups or [platforms], send=send))
 
     def _build_platform(self, builder: Builder, spec: BuildSpec, platform: Platform, **options: Any) -> BuiltPlatform:
         self.note(f"{platform} built")
