@@ -25,8 +25,10 @@ from pytest_multiarch.errors import EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from testcontainers.registry import DockerRegistryContainer
 
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.options import EngineOptions, Node
@@ -44,8 +46,8 @@ class Kept:
         self.ledger = KeptLedger(state_folder() / name, name)
         _write(self.ledger.folder / "owner.json", {"environ": dict(environ), "project": str(options.reuse)})
 
-    def registry(self, engine: Engine) -> Registry:
-        """Return the registry, started again where it has stopped, made anew where it is gone."""
+    def registry(self, engine: Engine, load: Callable[[], type[DockerRegistryContainer]]) -> Registry:
+        """Return the registry, started again where it has stopped, made anew where it is gone; ``load`` as for `start_registry`."""
         file, name = self.ledger.folder / "registry.json", f"{self.ledger.prefix}-registry"
         with self._turn("registry"):
             known = _read_registry(file)
@@ -55,7 +57,7 @@ class Kept:
             self._forget()
             remove(engine, self.ledger, [Owned("container", name)])
             options = self._options
-            made = start_registry(engine, self.ledger, image=options.registry_image, port=options.registry_port)
+            made = start_registry(engine, self.ledger, load, image=options.registry_image, port=options.registry_port)
             _write(file, {"host": made.host, "url": made.url, **asdict(made.credentials)})
             return made
 

@@ -80,13 +80,12 @@ class LocalWorkshop:
         is_layout = LayoutLocation.is_one(image)
         if is_layout:
             look_at(lambda: self._layout(LayoutLocation.parse(image)))
-        # It asks no daemon, and takes as long as connecting to one and loading what starts the registry.
+        # It asks no daemon, and takes as long as connecting to one.
         found = self._builds.submit(buildx.buildx_version, {}) if builds else None
         if builds or runs:
             daemons.main()
         if found is not None:
             environ = daemons.main().environ
-            self._site.load()
             version = ".".join(map(str, found.result()))
             if self._options.builder not in ("auto", "container", "docker"):
                 buildx.find_builder(self._options.builder, environ)

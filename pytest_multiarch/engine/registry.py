@@ -25,7 +25,7 @@ from pytest_multiarch.image.credentials import Credentials
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from testcontainers.registry import DockerRegistryContainer
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 DEFAULT_IMAGE = "registry:2"
 _PORT_TRIES = 3
+_HTPASSWD = "/htpasswd/multiarch"
 _AVOIDED_PORTS = frozenset({5000})  # AirPlay holds it on macOS, and everybody's own registry elsewhere
 
 
@@ -74,6 +75,7 @@ def free_port(wanted: int | None = None) -> int:
 def start_registry(
     engine: Engine,
     ledger: Ledger,
+    load: Callable[[], type[DockerRegistryContainer]],
     *,
     image: str,
     port: int | None,
@@ -82,7 +84,8 @@ def start_registry(
 ) -> Registry:
     """Start a registry container and return it once both addresses answer.
 
-    ``limit`` is in seconds; setting ``stopping`` ends a pull early.
+    ``load`` gives testcontainers' registry, which is asked only where loopback does not lead to the daemon's ports; ``limit`` is
+    in seconds; setting ``stopping`` ends a pull early.
     Raises `EngineError` with the container's log where it does not come up.
     """
     credentials = Credentials("multiarch", secrets.token_urlsafe(24))
@@ -105,7 +108,7 @@ def start_registry(
 
     def guess() -> str:
         # Over ssh testcontainers is not asked: it would need paramiko, and knows no way to another machine's loopback.
-        return "" if engine.is_elsewhere else _expected_host(image, identity)
+        return "" if engine.is_elsewhere else _expected_host(load(), image, identity)
 
     url = find_url(engine, name, chosen, lock, guess=guess, limit=limit)
     objection = engine.can_reach(host, credentials)
@@ -143,7 +146,6 @@ def _start_container(
     """Start the container, and return its id."""
     if not claim_image(engine, ledger, image):
         engine.pull(image, stopping=stopping)
-    password_file = container_class().credentials_path
     ledger.add("container", name)
     created = engine.api.create_container(
         image,
@@ -152,18 +154,18 @@ def _start_container(
         environment={
             "REGISTRY_AUTH": "htpasswd",
             "REGISTRY_AUTH_HTPASSWD_REALM": lock.realm,
-            "REGISTRY_AUTH_HTPASSWD_PATH": password_file,
+            "REGISTRY_AUTH_HTPASSWD_PATH": _HTPASSWD,
             "OTEL_TRACES_EXPORTER": "none",  # registry:3 else tries to send traces to an address that is not there
         },
         ports=[PORT_INSIDE],
         host_config=engine.api.create_host_config(port_bindings={PORT_INSIDE: ("127.0.0.1", port)}),
     )
-    engine.api.put_archive(name, "/", _htpasswd(password_file, lock.credentials))
+    engine.api.put_archive(name, "/", _htpasswd(_HTPASSWD, lock.credentials))
     engine.api.start(name)
     return str(created["Id"])
 
 
-def _expected_host(image: str, identity: str) -> str:
+def _expected_host(container_class: type[DockerRegistryContainer], image: str, identity: str) -> str:
     """Return the host at which testcontainers expects the container's ports, a user's override of it included.
 
     Empty where its client does not find the daemon. Not ``localhost``: it may resolve to ::1 first, where nothing is bound
@@ -173,7 +175,7 @@ def _expected_host(image: str, identity: str) -> str:
     from requests import RequestException
 
     with _environ_kept(), suppress(DockerException, RequestException):
-        container = container_class()(image)
+        container = container_class(image)
         # Not `container.start()`: it would start testcontainers' reaper first, whose image is not to be had everywhere, and
         # switching that off is a setting of the whole process, which belongs to the user's own containers.
         container._container = container.get_docker_client().client.containers.get(identity)
@@ -183,7 +185,7 @@ def _expected_host(image: str, identity: str) -> str:
 
 
 def container_class() -> type[DockerRegistryContainer]:
-    """Load testcontainers' registry; to be called from the main thread first, because it hushes what the import warns of.
+    """Load testcontainers' registry; to be called from the main thread, because it hushes what the import warns of.
 
     The module has moved, and warns under its old name and of its own parts; under a user's ``-W error`` either would end
     the run.

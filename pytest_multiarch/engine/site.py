@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from testcontainers.registry import DockerRegistryContainer
+
     from pytest_multiarch.engine.belongings import Belongings
     from pytest_multiarch.engine.builder import Builder
     from pytest_multiarch.engine.docker import Engine
@@ -46,27 +48,29 @@ class Site:
         self._builders = 1
         self._kept: Kept | None = None
         self._lock = threading.RLock()
+        self._loading = threading.Lock()
+        self._container_class: type[DockerRegistryContainer] | None = None
 
-    def load(self) -> None:
-        """Load what starts the registry, which takes a moment."""
-        with self._lock:  # one at a time: what hushes warnings is the whole process's
-            container_class()
+    def load(self) -> type[DockerRegistryContainer]:
+        """Return testcontainers' registry; loading it takes a moment."""
+        with self._loading:  # one at a time: what hushes warnings is the whole process's
+            if self._container_class is None:
+                self._container_class = container_class()
+            return self._container_class
 
     def start(self) -> None:
         """Let registry and builder start, side by side. Raises `EngineUnavailable`."""
-        self.registry()
+        self._start_registry()
         if self._options.reuse is None:
             self.builder()  # else it may not be needed at all
+            self.load()  # here, in the thread that asks first, and while the daemon is at work
 
     def registry(self) -> Future[Registry]:
         """Return the throwaway registry, or the one that lives on."""
-        engine, book = self._belongings.daemons.main(), self._belongings.book()
-        self.load()
-        image, port = self._options.registry_image, self._options.registry_port
-        if kept := self.kept():
-            return self.once("registry", lambda: kept.registry(engine))
-        stopping = self._stopping
-        return self.once("registry", lambda: start_registry(engine, book, image=image, port=port, stopping=stopping))
+        started = self._start_registry()
+        if self._options.reuse is None:
+            self.load()
+        return started
 
     def builder(self) -> Future[Builder]:
         """Return the builder; after `retire_builder` another one."""
@@ -128,6 +132,15 @@ class Site:
     def stop(self, *, wait: bool) -> None:
         """Start nothing more; ``wait`` for what is being started."""
         self._pool.shutdown(wait=wait, cancel_futures=True)
+
+    def _start_registry(self) -> Future[Registry]:
+        engine, book = self._belongings.daemons.main(), self._belongings.book()
+        if kept := self.kept():
+            return self.once("registry", lambda: kept.registry(engine, self.load))
+        image, port, stopping = self._options.registry_image, self._options.registry_port, self._stopping
+        return self.once(
+            "registry", lambda: start_registry(engine, book, self.load, image=image, port=port, stopping=stopping)
+        )
 
     def _make_builder(self, engine: Engine, book: Ledger, name: str) -> Builder:
         environ = engine.environ

@@ -161,7 +161,9 @@ class World:
             dismiss=lambda: self.note("watchdog dismissed"), abandon=lambda: self.note("watchdog left to it")
         )
 
-    def _start_registry(self, engine: Engine, ledger: Ledger, *, image: str, port: int | None, **_: Any) -> Registry:
+    def _start_registry(
+        self, engine: Engine, ledger: Ledger, load: object, *, image: str, port: int | None, **_: Any
+    ) -> Registry:
         self.note("registry started")
         self.ledger = ledger
         if self.registry_error is not None:
@@ -660,6 +662,22 @@ def test_a_port_that_is_taken_is_told_before_the_first_test(make: Callable[..., 
         port = taken.getsockname()[1]
         with pytest.raises(UsageProblem, match=rf"binding the registry to 127\.0\.0\.1:{port}"):
             make(registry_port=port).check(builds=True, runs=True)
+
+
+def test_registry_and_builder_start_before_testcontainers_is_loaded(
+    make: Callable[..., Environment], world: World, spec: BuildSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> type:
+        wait_until(lambda: world.count("registry started") == world.count("builder started") == 1)
+        world.note("loaded")
+        return object
+
+    monkeypatch.setattr(site, "container_class", load)
+    environment = make()
+    environment.check(builds=True, runs=True)
+    environment.prepare(spec, [AMD64], first=[AMD64], warm=[], run=[])
+    wait_until(lambda: len(world.builds) == 1)
+    assert world.count("loaded") == 1
 
 
 def test_a_build_is_started_without_waiting_for_registry_and_builder(

@@ -16,7 +16,7 @@ from pytest_multiarch.engine.docker import Engine
 from pytest_multiarch.engine.kept import Kept, prune
 from pytest_multiarch.engine.kept_books import state_folder
 from pytest_multiarch.engine.options import EngineOptions
-from pytest_multiarch.engine.registry import Registry
+from pytest_multiarch.engine.registry import Registry, container_class
 from pytest_multiarch.errors import EngineUnavailable
 from pytest_multiarch.image.credentials import Credentials
 
@@ -47,7 +47,7 @@ class World:
         monkeypatch.setattr(module, "close_book", self._close_book)
         monkeypatch.setattr(Engine, "connect", lambda environ: self.engine)
 
-    def _start_registry(self, engine: Engine, ledger: Ledger, **options: Any) -> Registry:
+    def _start_registry(self, engine: Engine, ledger: Ledger, load: object, **options: Any) -> Registry:
         self.registries += 1
         ledger.add("container", f"{ledger.prefix}-registry")
         return Registry(f"localhost:{self.registries}", "http://x", Credentials("u", f"secret-{self.registries}"))
@@ -102,11 +102,11 @@ def close(kept: Kept, world: World, host: str = "-", used: frozenset[str] = froz
 
 def test_the_next_run_finds_registry_and_builder_again(make: Callable[..., Kept], world: World) -> None:
     first = make()
-    made = first.registry(world.engine), first.builder(world.engine, [], [])
+    made = first.registry(world.engine, container_class), first.builder(world.engine, [], [])
     close(first, world)
     again = make()
-    assert (again.registry(world.engine), again.builder(world.engine, [], [])) == made
-    assert again.registry(world.engine).credentials == made[0].credentials
+    assert (again.registry(world.engine, container_class), again.builder(world.engine, [], [])) == made
+    assert again.registry(world.engine, container_class).credentials == made[0].credentials
     assert (world.registries, world.builders) == (1, 1)
     close(again, world)
 
@@ -114,7 +114,7 @@ def test_the_next_run_finds_registry_and_builder_again(make: Callable[..., Kept]
 def test_runs_at_once_make_one_of_each(make: Callable[..., Kept], world: World) -> None:
     runs = [make() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda run: run.registry(world.engine), runs))
+        found = list(pool.map(lambda run: run.registry(world.engine, container_class), runs))
         list(pool.map(lambda run: run.builder(world.engine, [], []), runs))
     assert len(set(found)) == world.registries == world.builders == 1
     for run in runs:
@@ -125,11 +125,11 @@ def test_a_registry_that_is_gone_is_made_anew_and_what_it_had_is_forgotten(
     make: Callable[..., Kept], world: World
 ) -> None:
     kept = make()
-    kept.registry(world.engine)
+    kept.registry(world.engine, container_class)
     kept.remember("inputs", "sha256:1")
     assert kept.digest_of("inputs") == "sha256:1"
     world.answers = False
-    assert kept.registry(world.engine).credentials.secret == "secret-2"
+    assert kept.registry(world.engine, container_class).credentials.secret == "secret-2"
     assert kept.digest_of("inputs") == ""
     close(kept, world)
 
@@ -150,7 +150,7 @@ def test_other_projects_and_other_images_are_kept_apart(make: Callable[..., Kept
 
 def test_all_of_it_is_the_users_own(make: Callable[..., Kept], world: World) -> None:
     kept = make()
-    kept.registry(world.engine)
+    kept.registry(world.engine, container_class)
     kept.remember("inputs", "sha256:1")
     assert kept.ledger.folder.stat().st_mode & 0o077 == 0
     assert (kept.ledger.folder / "registry.json").stat().st_mode & 0o077 == 0
@@ -171,7 +171,7 @@ def test_images_of_earlier_runs_go_and_those_in_use_stay(make: Callable[..., Kep
 def test_prune_removes_all_but_what_a_run_uses(make: Callable[..., Kept], world: World) -> None:
     done, running = make(), make("/other")
     for kept in (done, running):
-        kept.registry(world.engine)
+        kept.registry(world.engine, container_class)
     close(done, world)
     world.removed.clear()
     assert prune() == ["what is kept for /other is in use by a run"]
@@ -187,7 +187,7 @@ def test_what_cannot_be_reached_stays(make: Callable[..., Kept], world: World, m
         raise EngineUnavailable("connecting", "nobody is there")
 
     kept = make()
-    kept.registry(world.engine)
+    kept.registry(world.engine, container_class)
     close(kept, world)
     monkeypatch.setattr(Engine, "connect", refuse)
     assert prune() == ["connecting: nobody is there (what is kept for /project is there)"]
