@@ -127,10 +127,13 @@ class FoundBases:
     def groups(self, platforms: Sequence[Platform]) -> list[tuple[Platform, ...]]:
         """Return the platforms in groups whose images can be copied one after the other: the builder's own first, if it can be.
 
-        It cannot where another platform's build reads something that its own does, such as for a stage on
-        ``$BUILDPLATFORM``: BuildKit tells images apart by the index, too, and would run such a stage once for each. Of an
-        image that no stage is known to stand on, nobody knows; nor where a stage stands on a name that is not known here,
-        and may turn out to be that of one that is copied.
+        It cannot where another platform's build reads something that its own does, such as for a stage on ``$BUILDPLATFORM``. With
+        an index for each group, BuildKit makes such a stage once in a first build and once for each in later ones: it knows an
+        image by its index, and looks at the layers that the config names only where it has not met the index yet (``unpark``
+        in ``solver/edge.go``, ``CacheKey`` in ``source/containerimage/pull.go``); the daemon's own never did.
+
+        Nor can it where an image is not known to have a stage that stands on it, or a stage stands on a name that is not known
+        here, and may turn out to be that of one that is copied.
         """
         own = tuple(platform for platform in platforms if platform == self._own)
         others = tuple(platform for platform in platforms if platform != self._own)

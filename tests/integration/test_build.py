@@ -52,6 +52,25 @@ def test_what_is_the_same_for_all_platforms_is_one_layer(sample: ImageSource) ->
     assert len(layers[0] & layers[1]) == 1
 
 
+@pytest.mark.parametrize("builder", ["auto", "docker"])
+def test_a_stage_that_platforms_share_is_made_once_in_every_build(
+    make_environment: Callable[..., Environment], tmp_path: Path, builder: str
+) -> None:
+    environment = make_environment(builder=builder)
+    for build in ("first", "second"):
+        (tmp_path / build).mkdir()
+        spec = dockerfile(
+            tmp_path / build,
+            "FROM --platform=$BUILDPLATFORM python:3.11-slim AS shared\n"
+            f"RUN echo {build} > /once; cat /proc/sys/kernel/random/uuid >> /once\n"
+            "FROM python:3.11-slim\nCOPY --from=shared /once /once\n",
+        )
+        source = environment.build(spec, BOTH)
+        made = {source.platform(platform).files.read_text("/once") for platform in BOTH}
+        assert len(made) == 1, build
+        assert made.pop().startswith(build)
+
+
 def test_the_index_is_the_one_that_a_build_of_all_platforms_at_once_pushes(
     environment: Environment, sample: ImageSource, sample_spec: BuildSpec
 ) -> None:
