@@ -185,7 +185,7 @@ def _expected_host(container_class: type[DockerRegistryContainer], image: str, i
 
 
 def container_class() -> type[DockerRegistryContainer]:
-    """Load testcontainers' registry; to be called from the main thread, because it hushes what the import warns of.
+    """Load testcontainers' registry; from the main thread where that can be, because it hushes what the import warns of.
 
     The module has moved, and warns under its old name and of its own parts; under a user's ``-W error`` either would end
     the run.
