@@ -20,7 +20,7 @@ _SPECIAL = frozenset("\\.+*?()|[]{}^$")
 
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> Matcher:
-    """Return what tells whether a text has a match. Raises PatternError: RE2 refuses the pattern."""
+    """Return what tells whether a text has a match. Raises PatternError: RE2 refuses the pattern, or it is too large."""
     return Matcher(parse(pattern))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -125,9 +125,10 @@ def _cases(ranges: Ranges) -> Iterator[tuple[int, int]]:
                 if (more := _BEYOND_ASCII.get(chr(code).lower())) is not None:
                     yield (ord(more), ord(more))
             continue
-        families = _families()
-        for code in range(low, high + 1):
-            yield from ((ord(other), ord(other)) for other in families.get(_folded(chr(code)), ""))
+        # Only characters that have cases are looked at: a range may be all of Unicode, and a pattern many such ranges.
+        codes, families = _cased()
+        for place in range(bisect_left(codes, low), bisect_right(codes, high)):
+            yield from ((other, other) for other in families[place])
 
 
 def _folded(character: str) -> str:
@@ -138,9 +139,10 @@ def _folded(character: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _families() -> dict[str, str]:
-    found: dict[str, str] = {}
+def _cased() -> tuple[list[int], list[list[int]]]:
+    """Return the characters that have other cases, in order, and for each all of its cases."""
+    families: dict[str, list[int]] = {}
     for code in range(_LAST_CASED):
-        character = chr(code)
-        found[_folded(character)] = found.get(_folded(character), "") + character
-    return {key: characters for key, characters in found.items() if len(characters) > 1}
+        families.setdefault(_folded(chr(code)), []).append(code)
+    found = sorted((code, family) for family in families.values() if len(family) > 1 for code in family)
+    return [code for code, _ in found], [family for _, family in found]

@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.acceptance.regex.charsets import holds
 from pytest_multiarch.acceptance.regex.nodes import Assertion, Characters, Choice, Repetition, Sequence
+from pytest_multiarch.acceptance.regex.parsing import PatternError
+from pytest_multiarch.errors import MultiArchError
 
 if TYPE_CHECKING:
     from pytest_multiarch.acceptance.regex.charsets import Ranges
     from pytest_multiarch.acceptance.regex.nodes import Node
 
+_MOST_REMEMBERED: Final = 500_000
+"""Places of all the states that are remembered; then all are forgotten, as RE2 does. Some 30 MB."""
+
 _MOST_STEPS: Final = 50_000
-"""Steps that are remembered; then all are forgotten, as RE2 does."""
+"""Steps between states that are remembered; then all are forgotten."""
+
+_LARGEST: Final = 100_000
+"""Places of an automaton, with all repetitions written out. Go allows three million, where each costs less."""
+
+_MOST_WORK: Final = 10_000_000
+"""Places looked at for one text, about ten seconds' worth: only where each character comes to another set of many places."""
 
 _TEXT_BORDER, _NEWLINE, _WORD, _OTHER = range(4)
 _MATCH: Final = -1
@@ -41,20 +52,24 @@ _MATCHED: Final = _State(frozenset(), 0)
 
 
 class Matcher:
-    """Look for one pattern in texts."""
+    """Look for one pattern in texts. Raises PatternError: it is too large with its repetitions written out."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, most_work: int = _MOST_WORK) -> None:
         self._literal = _literal(node)
         self._program: list[Ranges | Assertion | _Ways] = []
         self._ways: list[int] = []
         self._start = self._add(node, _MATCH)
         self._states: dict[tuple[frozenset[int], int], _State] = {}
         self._steps = 0
+        self._remembered = 0
+        self._most_work = most_work
+        self._work = 0
 
     def found_in(self, text: str) -> bool:
-        """Tell whether the pattern matches anywhere."""
+        """Tell whether the pattern matches anywhere. Raises MultiArchError: that takes too long to tell."""
         if self._literal is not None:
             return self._literal in text
+        self._work = 0
         state = self._state(frozenset(), _TEXT_BORDER)
         for character in text:
             following = state.next.get(character)
@@ -92,6 +107,8 @@ class Matcher:
         return after
 
     def _write(self, what: Ranges | Assertion | _Ways, after: int) -> int:
+        if len(self._program) == _LARGEST:
+            raise PatternError(f"larger than {_LARGEST} characters with its repetitions written out", 0)
         self._program.append(what)
         self._ways.append(after)
         return len(self._program) - 1
@@ -100,12 +117,13 @@ class Matcher:
         key = (places, before)
         if key not in self._states:
             self._states[key] = _State(places, before)
+            self._remembered += len(places)
         return self._states[key]
 
     def _step(self, state: _State, character: str) -> _State:
         self._steps += 1
-        if self._steps > _MOST_STEPS:
-            self._steps = 0
+        if self._steps > _MOST_STEPS or self._remembered > _MOST_REMEMBERED:
+            self._steps = self._remembered = 0
             self._states.clear()
             state.next.clear()
         kind, code = _kind(character), ord(character)
@@ -137,6 +155,13 @@ class Matcher:
                 waiting.extend(what.places)
             else:
                 found.append((what, self._ways[place]))
+        self._work += len(seen)
+        if self._work > self._most_work:
+            raise MultiArchError(
+                "matching a regular expression",
+                f"not done after {self._most_work} steps",
+                "Fewer or smaller counted repetitions, or an anchor before them, take fewer steps.",
+            )
         return found
 
 

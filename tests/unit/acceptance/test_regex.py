@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_multiarch.acceptance.regex import PatternError, compile_pattern, quote
+from pytest_multiarch.acceptance.regex.matching import Matcher
+from pytest_multiarch.acceptance.regex.parsing import parse
+from pytest_multiarch.errors import MultiArchError
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,30 @@ def test_refuses_what_go_refuses(pattern: str, position: int) -> None:
 @pytest.mark.timeout(60)
 def test_no_text_makes_a_pattern_take_for_ever(pattern: str) -> None:
     assert not compile_pattern(pattern).found_in("a" * 20_000 + "!")
+
+
+@pytest.mark.timeout(60)
+def test_ranges_in_every_case_are_read_by_the_characters_that_have_cases() -> None:
+    wide = "".join(f"[\\x{{{code:x}}}-\\x{{10ffff}}]" for code in range(0x80, 0x280))  # a million characters each
+    assert compile_pattern("(?i)^" + wide).found_in("\u00b5" * 512), "the micro sign is another case of the Greek mu"
+    assert compile_pattern("(?i)[\u0430-\u044f]").found_in("\u0416")
+    assert not compile_pattern("(?i)[\u0430-\u044f]").found_in("\u0401")
+
+
+def test_refuses_what_would_be_too_large_with_its_repetitions_written_out() -> None:
+    assert compile_pattern("^(" + "a" * 99 + "){1000}b").found_in("a" * 99_000 + "b")
+    with pytest.raises(PatternError, match="100000"):
+        compile_pattern("(" + "a" * 101 + "){1000}")
+
+
+def test_says_that_a_pattern_takes_too_long_instead_of_going_on() -> None:
+    # Each character comes to another set of places: which of the last thousand were an a.
+    text = "".join("ab"[byte % 2] for byte in random.Random(1).randbytes(10_000))  # noqa: S311 - nothing is kept secret
+    matcher = Matcher(parse("a[ab]{1000}x"), most_work=1_000_000)
+    with pytest.raises(MultiArchError, match="matching a regular expression") as caught:
+        matcher.found_in(text)
+    assert "anchor" in caught.value.hint
+    assert matcher.found_in("a" + text[:1000] + "x"), "the next text has all the steps again"
 
 
 def test_forgets_steps_of_a_long_text_and_still_finds() -> None:
