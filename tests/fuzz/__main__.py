@@ -1,9 +1,10 @@
-"""Fuzz one harness, or all of them one after another, for some seconds."""
+"""Fuzz one harness, or all of them one after another, for some seconds or some inputs."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -31,20 +32,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("name", choices=[*NAMES, "all"])
     parser.add_argument("--seconds", type=float, default=60, help="for each harness (default: 60)")
+    parser.add_argument(
+        "--runs", type=int, default=0, help="so many inputs for each, the same each time (default: while time lasts)"
+    )
     parser.add_argument("--corpus", type=Path, help="a folder that keeps what has led somewhere new")
     parser.add_argument("--findings", type=Path, default=Path(), help="the folder for what was found (default: here)")
     given = parser.parse_args(arguments)
     if given.name == "all":
-        return _all(given.seconds, given.corpus, given.findings)
+        return _all(given)
     if find_spec("atheris") is None:
         from tests.fuzz.mutation import fuzz
 
-        return fuzz(load(given.name), given.seconds, given.findings / given.name)
+        return fuzz(load(given.name), given.seconds, given.findings / given.name, runs=given.runs)
     # In a process of its own, which libFuzzer ends where it stands.
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         kept = given.corpus / given.name if given.corpus else Path(folder, "new")
-        words = [given.name, f"{given.seconds:.0f}", Path(folder, "seeds"), kept, given.findings]
-        return subprocess.run([sys.executable, "-m", "tests.fuzz.coverage", *map(str, words)], check=False).returncode
+        words = [given.name, f"{given.seconds:.0f}", given.runs, Path(folder, "seeds"), kept, given.findings]
+        # What Python's sets hold first decides which code is reached first, and so what is tried next.
+        environ = {**os.environ, "PYTHONHASHSEED": "0"} if given.runs else None
+        command = [sys.executable, "-m", "tests.fuzz.coverage", *map(str, words)]
+        return subprocess.run(command, check=False, env=environ, timeout=4 * given.seconds + 60).returncode
 
 
 def load(name: str) -> Harness:
@@ -54,14 +61,15 @@ def load(name: str) -> Harness:
     return harness
 
 
-def _all(seconds: float, corpus: Path | None, findings: Path) -> int:
+def _all(given: argparse.Namespace) -> int:
     """Run each in a process of its own: libFuzzer ends the one that it runs in, and so does what crashes."""
     failed = []
+    options = [f"--seconds={given.seconds}", f"--runs={given.runs}", f"--findings={given.findings}"]
+    options += [f"--corpus={given.corpus}"] if given.corpus else []
     for name in NAMES:
-        print(f"fuzzing {name} for {seconds:.0f} s", flush=True)
-        command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", str(seconds), "--findings", str(findings)]
-        command += ["--corpus", str(corpus)] if corpus else []
-        done = subprocess.run(command, capture_output=True, check=False, timeout=4 * seconds + 120)
+        print(f"fuzzing {name}: {given.runs or 'any'} inputs, {given.seconds:.0f} s at most", flush=True)
+        command = [sys.executable, "-m", "tests.fuzz", name, *options]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=4 * given.seconds + 120)
         said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
         if done.returncode:
             failed.append(name)

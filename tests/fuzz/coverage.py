@@ -13,7 +13,7 @@ _ONE_INPUT = 20  # seconds; what takes longer hangs
 _LONGEST = 16 * 1024  # bytes; the limits of larger input are the unit tests' business
 
 
-def fuzz(name: str, seconds: str, seeds: Path, kept: Path, findings: Path) -> None:
+def fuzz(name: str, seconds: str, runs: int, seeds: Path, kept: Path, findings: Path) -> None:
     """Fuzz a harness. Does not return: libFuzzer ends the process, with another exit code than 0 where it found something."""
     # Only what is ours: tracing Python's own library as well takes most of the time and finds its branches.
     with atheris.instrument_imports(include=["pytest_multiarch"]):
@@ -28,6 +28,7 @@ def fuzz(name: str, seconds: str, seeds: Path, kept: Path, findings: Path) -> No
         f"-max_len={max(_LONGEST, *(len(seed) for seed in harness.seeds))}",
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
+        *([f"-runs={runs}", "-seed=1"] if runs else []),
         f"-artifact_prefix={findings}/{name}-",
     ]
     atheris.Setup([sys.argv[0], *options, str(kept), str(seeds)], harness)
@@ -35,4 +36,4 @@ def fuzz(name: str, seconds: str, seeds: Path, kept: Path, findings: Path) -> No
 
 
 if __name__ == "__main__":
-    fuzz(sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:]))
+    fuzz(sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(Path, sys.argv[4:]))

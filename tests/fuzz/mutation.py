@@ -31,21 +31,24 @@ def damaged(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
     return bytes(data[: draw(st.integers(0, len(data)) | st.just(len(data)))])
 
 
-def fuzz(harness: Harness, seconds: float, finding: Path, *, examples: int = 2000) -> int:
-    """Try damaged seeds until the time is up, and return how many were found to be wrong: none, or one."""
+def fuzz(harness: Harness, seconds: float, finding: Path, *, runs: int = 0, examples: int = 2000) -> int:
+    """Try damaged seeds until time is up or all runs are done, and return how many were found to be wrong: none, or one."""
     end = time.monotonic() + seconds
     count = rounds = 0
     last = b""
 
+    def is_done() -> bool:
+        return time.monotonic() > end or 0 < runs <= count
+
     def attempt(data: bytes) -> None:
         nonlocal count, last
-        if time.monotonic() > end:
+        if is_done():
             return
         count, last = count + 1, data
         with _ended_where_it_hangs():
             harness(data)
 
-    while time.monotonic() < end:
+    while not is_done():
         rounds += 1
         quietly = settings(database=None, deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
         try:

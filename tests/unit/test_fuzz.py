@@ -44,3 +44,14 @@ def test_without_atheris_what_is_found_is_made_small_and_kept(tmp_path: Path) ->
     with pytest.raises(AssertionError):
         fuzz(Harness(read, (b"abcxdef", b"xx")), 30, tmp_path / "found")
     assert (tmp_path / "found").read_bytes() == b"xxx"  # none more than it takes
+
+
+def test_so_many_runs_are_the_same_inputs_each_time(tmp_path: Path) -> None:
+    def inputs(runs: int) -> list[bytes]:
+        seen: list[bytes] = []
+        assert fuzz(Harness(seen.append, (b"abcxdef", b"xx")), 60, tmp_path / "found", runs=runs) == 0
+        return seen
+
+    assert len(inputs(60)) == 60
+    assert inputs(60) == inputs(60)
+    assert inputs(90)[:60] == inputs(60)
