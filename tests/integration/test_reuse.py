@@ -33,6 +33,13 @@ def test_it(target_platform, platform_image):
 def test_runs(platform_container):
     assert platform_container.exec(["cat", "/context/a.txt"]).exit_code == 0
 """
+CONFTEST = """
+import sys
+
+def pytest_unconfigure():
+    with open("../loaded", "w") as file:
+        print(*sorted({name.partition(".")[0] for name in sys.modules}), file=file)
+"""
 UNCHANGED = "multiarch: linux/arm64: nothing has changed, not built again"
 
 
@@ -47,6 +54,7 @@ class Reusing:
             "Dockerfile": DOCKERFILE,
             ".dockerignore": "*\n!*.txt\n",
             "a.txt": "one",
+            "conftest.py": CONFTEST,
             "test_it.py": TEST,
         }.items():
             (self.folder / name).write_text(text, encoding="utf-8")
@@ -127,3 +135,10 @@ def test_a_platform_is_not_built_again_where_others_are_left_out(reusing: Reusin
     alone = reusing.run("--multiarch-platforms=linux/arm64")
     assert UNCHANGED in alone.stdout
     assert "building" not in alone.stdout
+
+
+def test_a_registry_that_answers_is_used_without_testcontainers(reusing: Reusing) -> None:
+    reusing.run()
+    loaded = (reusing.folder.parent / "loaded").read_text(encoding="utf-8").split()
+    assert "docker" in loaded
+    assert "testcontainers" not in loaded
