@@ -52,7 +52,8 @@ def _secrets() -> tuple[tuple[re.Pattern[str], str], ...]:
         # RFC 3986, 3.2.1: what stands before the host. Of ssh and git a name alone is none. It has no brackets, which stand for
         # what may be left out where a form is told.
         (re.compile(r"(https?://)[^\s/@\"']+@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
-        (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@:\"'\[\]]*:[^\s/@\"'\[\]]*@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
+        # A scheme is looked for no further back than that: in a long word without one each letter would be where one might begin.
+        (re.compile(r"([a-z][a-z0-9+.-]{0,30}://)[^\s/@:\"'\[\]]*:[^\s/@\"'\[\]]*@", re.IGNORECASE), rf"\1{_HIDDEN}@"),
         # RFC 9110, 11.6.2, wherever it is quoted; and Docker's own header, which is base64 of credentials.
         (
             re.compile(r"\b(authorization[\"']?\s*[:=]\s*[\"'\[]*[a-z]+)\s+[^\s\"',\]]+", re.IGNORECASE),

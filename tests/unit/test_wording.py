@@ -99,3 +99,10 @@ def test_an_error_shows_neither_and_keeps_what_it_was_given() -> None:
     assert str(error).splitlines()[-2:] == ["Bearer ***", "next"]
     assert error.found.startswith("\x1b")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own bytes
+
+
+@pytest.mark.timeout(20)
+def test_a_long_word_is_looked_through_once() -> None:
+    word = "a" * 300_000
+    assert without_credentials(word) == word
+    assert without_credentials(f"{word}://user:{SECRET}@host") == f"{word}://***@host"

@@ -81,6 +81,7 @@ def opposite(ranges: Ranges) -> Ranges:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
 def folded(ranges: Ranges) -> Ranges:
     """Return these characters in every case that they have, as ``(?i)`` takes them."""
     if ranges in (ALL, NOT_NEWLINE):

@@ -225,13 +225,15 @@ class _Parser:
         self._at += 1
         negated = self._text.startswith("^", self._at)
         self._at += negated
-        found: list[tuple[int, int]] = []
+        found: set[tuple[int, int]] = (
+            set()
+        )  # not a list: a pattern may name a class of hundreds of ranges as many times
         first = True
         while first or not self._text.startswith("]", self._at):
             if self._at >= len(self._text):
                 raise PatternError("a [ without its ]", begin)
             first = False
-            found += self._class_part(flags)
+            found.update(self._class_part(flags))
         self._at += 1
         ranges = charsets.joined(found)
         return charsets.opposite(ranges) if negated else ranges
