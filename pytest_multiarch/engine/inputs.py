@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_multiarch.dockerfile.ignored import UnclearPattern, left_in, read_patterns
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -21,10 +23,13 @@ _CHUNK = 2**20
 def files_digest(spec: BuildSpec) -> str:
     """Return the digest of the files and options that a build reads, whatever its platform.
 
-    Empty where it reads what cannot be seen from here: what an instruction or a build context takes from the network.
+    Empty where it reads what cannot be seen from here: what an instruction or a build context takes from the network, or what a
+    ``.dockerignore`` with patterns of no clear meaning leaves in.
     """
     try:
         return _files_digest(spec)
+    except UnclearPattern:
+        return ""
     except OSError:
         return ""  # changing while it is read, or not to be read by us: the builder sees what it can do
 
@@ -49,6 +54,7 @@ def _files_digest(spec: BuildSpec) -> str:
         "args": args,
         "contexts": contexts,
         "secrets": spec.secrets,
+        "epoch": os.environ.get("SOURCE_DATE_EPOCH", ""),  # buildx hands it on as a build argument
     }
     return _digest(read)
 
@@ -70,16 +76,9 @@ def platform_digest(spec: BuildSpec, files: str, platform: Platform, bases: Mapp
 
 def _in_context(spec: BuildSpec) -> list[str]:
     """Return the paths that the context's ``.dockerignore`` leaves in; one beside the Dockerfile, named after it, comes first."""
-    from docker.utils.build import exclude_paths
-
     beside = spec.dockerfile_path.with_name(f"{spec.dockerfile_path.name}.dockerignore")
-    patterns: list[str] = []
-    for ignore in (beside, spec.context / ".dockerignore"):
-        if ignore.is_file():
-            lines = (line.strip() for line in ignore.read_text(encoding="utf-8-sig", errors="replace").splitlines())
-            patterns = [line for line in lines if line and not line.startswith("#")]
-            break
-    return sorted(exclude_paths(str(spec.context), patterns)) if patterns else _all(spec.context)
+    ignore = next((file for file in (beside, spec.context / ".dockerignore") if file.is_file()), None)
+    return left_in(spec.context, read_patterns(ignore.read_bytes()) if ignore else [])
 
 
 def _all(folder: Path) -> list[str]:

@@ -96,6 +96,18 @@ def test_what_is_asked_of_the_build_changes_it(
     assert digest(replace(spec, **options)) not in ("", digest(spec))
 
 
+def test_the_time_that_buildx_hands_on_changes_it(spec: BuildSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    before = digest(spec)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    assert digest(spec) not in ("", before)
+
+
+def test_where_the_context_is_not_known_it_is_built_anew(spec: BuildSpec) -> None:
+    (spec.context / ".dockerignore").write_text("[[:alpha:]]\n")
+    assert digest(spec) == ""
+
+
 def test_another_base_and_another_platform_are_another_build(spec: BuildSpec) -> None:
     one = digest(spec)
     assert one != digest(spec, bases={"debian:12": ["sha256:" + "2" * 64]})
