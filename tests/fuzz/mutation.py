@@ -50,7 +50,12 @@ def fuzz(harness: Harness, seconds: float, finding: Path, *, runs: int = 0, exam
 
     while not is_done():
         rounds += 1
-        quietly = settings(database=None, deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
+        quietly = settings(
+            database=None,
+            deadline=None,
+            max_examples=min(examples, runs or examples),
+            suppress_health_check=list(HealthCheck),
+        )
         try:
             seed(rounds)(quietly(given(damaged(harness.seeds))(attempt)))()
         except Exception:

@@ -23,6 +23,63 @@ def test_the_seeds_are_not_refused(name: str) -> None:
         harness.read(seed)
 
 
+PIECES = [
+    "a",
+    "a.",
+    "a/",
+    "0",
+    " ",
+    "\n",
+    "/",
+    ":",
+    ",",
+    ",a",
+    "=",
+    '"',
+    "'",
+    "\\",
+    "\\\n",
+    "$",
+    "${a",
+    "(",
+    ")",
+    "[",
+    "{",
+    '{"a":',
+    "@",
+    "-",
+]
+PIECES += [
+    "- ",
+    "? ",
+    "&a ",
+    "*a ",
+    "#",
+    "# \n",
+    "<<A\n",
+    "FROM a\n",
+    "ARG a=$a\n",
+    "(?i)",
+    "\\pL",
+    "\\Q",
+    "x{9}",
+    "\0",
+    "\xff",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.timeout(60)
+def test_the_same_over_and_over_takes_no_time_that_grows_faster_than_the_input(name: str) -> None:
+    # What goes through all of the rest for each of its places takes minutes with one of these.
+    harness = load(name)
+    for seed in harness.seeds[:2]:
+        for piece in PIECES:
+            again = piece.encode("latin-1") * (20_000 // len(piece))
+            harness(again + seed)
+            harness(seed[: len(seed) // 2] + again + seed[len(seed) // 2 :])
+
+
 class Outspoken(MultiArchError):
     def __str__(self) -> str:
         return self.found
@@ -54,4 +111,3 @@ def test_so_many_runs_are_the_same_inputs_each_time(tmp_path: Path) -> None:
 
     assert len(inputs(60)) == 60
     assert inputs(60) == inputs(60)
-    assert inputs(90)[:60] == inputs(60)
