@@ -5,22 +5,31 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pytest_multiarch.errors import FileProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from pytest_multiarch.image.entries import FileEntry
+    from pytest_multiarch.image.entries import FileEntry, Who
     from pytest_multiarch.image.filesystem import ImageFiles
     from pytest_multiarch.oci import ImageConfig
+
+User: TypeAlias = tuple[int, frozenset[int]]
+"""A user's number and groups."""
 
 #: What engines take where the config has none (containerd ``oci.defaultUnixEnv``).
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-#: Programs that do nothing but start the one behind `--`.
-_INITS: Final = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "catatonit", "gosu", "su-exec"})
+#: Programs that do nothing but start the one behind `--`, each with its options that take a value; docker-init is tini.
+_INITS: Final[Mapping[str, Collection[str]]] = {
+    "tini": ("p", "e"),
+    "tini-static": ("p", "e"),
+    "docker-init": ("p", "e"),
+    "dumb-init": ("r", "rewrite"),
+    "catatonit": (),
+}
 _SCRIPT_BYTES: Final = 256  # Linux' BINPRM_BUF_SIZE
 _MOST_SCRIPTS: Final = 5  # Linux gives up at this depth of interpreters (ELOOP)
 
@@ -59,21 +68,35 @@ def programs(config: ImageConfig, files: ImageFiles) -> Iterator[Program]:
             yield from _interpreters(second, config, files)
 
 
-def may_execute(entry: FileEntry, user: tuple[int, frozenset[int]] | None) -> bool:
+def may_execute(entry: FileEntry, user: User | None) -> bool:
     """Tell whether a user may execute a file: the owner's, the group's or the others' bit counts, and only that one.
 
-    ``user`` is a number and groups; None is a user of whom nothing is known, for whom any bit will do. Root needs any one.
+    None is a user of whom nothing is known, for whom any bit will do. Root needs any one.
+    """
+    return entry.is_executable_by("any" if user is None or user[0] == 0 else _counted_as(entry, user))
+
+
+def closed_folder(path: str, files: ImageFiles, user: User | None) -> FileEntry | None:
+    """Return the first folder on the way to a path, links' ways included, that a user may not search; None without one.
+
+    As path_resolution(7) has it. Root may search any folder, and so may a user of whom nothing is known. The image's root is
+    passed over: which permissions that gets is up to the engine.
     """
     if user is None or user[0] == 0:
-        return entry.is_executable_by("any")
+        return None
+    folders = (folder for folder in files.searched(path) if folder.path != "/")
+    return next((one for one in folders if not one.is_searchable_by(_counted_as(one, user))), None)
+
+
+def _counted_as(entry: FileEntry, user: User) -> Who:
     number, groups = user
     if entry.uid == number:
-        return entry.is_executable_by("owner")
-    return entry.is_executable_by("group" if entry.gid in groups else "other")
+        return "owner"
+    return "group" if entry.gid in groups else "other"
 
 
-def who_runs(config: ImageConfig, files: ImageFiles) -> tuple[int, frozenset[int]] | None:
-    """Return the number and groups of the user that the image runs as; None where the image does not tell.
+def who_runs(config: ImageConfig, files: ImageFiles) -> User | None:
+    """Return the user that the image runs as; None where the image does not tell.
 
     Names are looked up in the image's own /etc/passwd and /etc/group, as engines do (moby ``oci.WithUser``).
     """
@@ -110,9 +133,12 @@ def _resolved(word: str, wanted_by: str, config: ImageConfig, files: ImageFiles)
     search = config.environment.get("PATH", DEFAULT_PATH)
     candidates = [posixpath.join("/", config.working_dir, folder, word) for folder in search.split(":")]
     there = [path for path in candidates if files.is_file(path)]
-    # As execvp does: one that may not be executed is passed over, unless there is no other.
-    executable = [path for path in there if files.is_executable_by(path)]
-    return Program(word, (executable or there or [""])[0], wanted_by)
+    # As execvp does: one that the user may not execute, or not come to, is passed over, unless there is no other.
+    user = who_runs(config, files) if len(there) > 1 else None
+    executable = (
+        path for path in there if may_execute(files.stat(path), user) and closed_folder(path, files, user) is None
+    )
+    return Program(word, next(executable, (there or [""])[0]), wanted_by)
 
 
 def _interpreters(program: Program, config: ImageConfig, files: ImageFiles) -> Iterator[Program]:
@@ -161,12 +187,28 @@ def _behind_env(arguments: Sequence[str]) -> str:
 
 
 def _behind_init(line: Sequence[str]) -> str:
-    """Return the program that an init starts: behind `--`, else its first word that is no option."""
-    rest = list(line[1:])
-    if "--" in rest:
-        rest = rest[rest.index("--") + 1 :]
-        return rest[0] if rest else ""
-    return ""  # options of inits take values, and which do is theirs to know
+    """Return the program that an init starts behind its own `--`; nothing where it has none.
+
+    One that comes after the first word that is neither an option nor an option's value is the program's: as getopt does.
+    """
+    with_value = _INITS[posixpath.basename(line[0])]
+    words = iter(line[1:])
+    for word in words:
+        if word == "--":
+            return next(words, "")
+        if word == "-" or not word.startswith("-"):
+            return ""
+        if _wants_value(word, with_value):
+            next(words, "")
+    return ""
+
+
+def _wants_value(option: str, with_value: Collection[str]) -> bool:
+    """Tell whether the next word is an option's value: not of ``-pSIGTERM`` and ``--rewrite=15:3``, which hold theirs."""
+    if option.startswith("--"):
+        return option[2:] in with_value
+    letters = option[1:]
+    return next((index for index, letter in enumerate(letters) if letter in with_value), -1) == len(letters) - 1
 
 
 def _table(files: ImageFiles, path: str) -> list[list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_multiarch.audit.command import may_execute, programs, who_runs
+from pytest_multiarch.audit.command import closed_folder, may_execute, programs, who_runs
 from pytest_multiarch.audit.rule import PlatformRule
 
 if TYPE_CHECKING:
@@ -49,14 +49,17 @@ class CommandNotExecutableRule(PlatformRule):
     """Find an entrypoint or command that the image's user may not execute.
 
     Mode and owner count as they do for the kernel: of the owner's, the group's and the others' permission only one. A
-    directory is not executable either.
+    directory is not executable either. The user also has to be allowed into each folder on the way, those that links lead
+    through among them.
 
-    Why: the container does not start ("permission denied"). On one platform only, where that one was built from another
-    checkout or on another file system, which keep the bit or lose it.
+    Why: the container does not start ("permission denied"): what root installed below its own `/root` is nobody else's. On
+    one platform only, where that one was built from another checkout or on another file system, which keep the bit or lose
+    it.
 
     Seen in: aws-samples/aws-iot-securetunneling-localproxy#128 (a directory), roundcube/roundcubemail-docker#184.
 
-    Mend: `COPY --chmod=0755`, or set the bit in the repository (`git update-index --chmod=+x`).
+    Mend: `COPY --chmod=0755`, or set the bit in the repository (`git update-index --chmod=+x`). Install what another user
+    runs in a folder that all may enter.
     """
 
     code = "MA402"
@@ -69,8 +72,20 @@ class CommandNotExecutableRule(PlatformRule):
             if not program.path:
                 continue
             entry = view.files.stat(program.path)
-            if not may_execute(entry, user):
-                name = view.config.user or "root"
+            name = view.config.user or "root"
+            # What is started from the working directory does not need the way to that.
+            is_absolute = "/" not in program.word or program.word.startswith("/")
+            closed = closed_folder(program.path, view.files, user) if is_absolute else None
+            if closed is not None:
+                yield self.finding(
+                    platform=view.platform,
+                    path=entry.path,
+                    item=program.word,
+                    expected=f"a file that {name} may come to: {program.wanted_by} names it",
+                    found=f"{closed.path} is on the way, mode {closed.mode:04o}, owner {closed.uid}:{closed.gid}",
+                    brought=view.brought(closed.path),
+                )
+            elif not may_execute(entry, user):
                 kind = (
                     f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}"
                     if entry.is_file

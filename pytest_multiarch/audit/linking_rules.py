@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pytest_multiarch.audit.rule import PlatformRule
 from pytest_multiarch.errors import FileProblem
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 
 _Key: TypeAlias = tuple[str, int, int, str]
+
+#: What musl's loader is itself and never looks for, whatever comes behind the point (``ldso/dynlink.c``, ``load_library``).
+_MUSLS_OWN: Final = re.compile(r"lib(?:c|pthread|rt|m|dl|util|xnet)\.")
 
 
 class InterpreterMissingRule(PlatformRule):
@@ -57,7 +61,8 @@ class LibraryMissingRule(PlatformRule):
 
     The libraries that those libraries need count as well; the program's own interpreter, which on some architectures is
     one of them, is left to MA203. Where in the image a library lies is not judged: loaders' paths depend on the
-    environment that a program is started with. One that is there only for another machine is as good as none.
+    environment that a program is started with. One that is there only for another machine is as good as none. musl's loader
+    is the C library as well, and a program that is started by it lacks neither that nor its parts (`libm.so.6`).
 
     Why: the program ends at once with "error while loading shared libraries", on one platform only where a package is
     called otherwise there, or where a file was copied by a path that has another architecture's name in it.
@@ -118,13 +123,15 @@ def _libraries(view: PlatformView) -> Mapping[_Key, ElfEntry]:
 
 def _missing(program: ElfEntry, libraries: Mapping[_Key, ElfEntry]) -> Iterator[tuple[str, ElfEntry]]:
     """Yield what a program, and the libraries that it loads, need in vain, with who asks; each name once."""
-    seen = {program.elf.interpreter.rpartition("/")[2]}
+    loader = program.elf.interpreter.rpartition("/")[2]
+    is_musls = loader.startswith("ld-musl-")
+    seen = {loader}
     waiting = [program]
     while waiting:
         asking = waiting.pop()
         for wanted in asking.elf.needed:
             name = wanted.rpartition("/")[2]
-            if name in seen:
+            if name in seen or (is_musls and _MUSLS_OWN.match(wanted)):
                 continue
             seen.add(name)
             library = libraries.get(_key(name, program))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import threading
 import time
@@ -161,13 +162,14 @@ class Authenticator:
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise RegistryError(tried, "the token service's answer holds no token", status=200)
         self._secrets.add(token)
-        life = answer.get("expires_in")
-        seconds = float(life) if isinstance(life, (int, float)) and not isinstance(life, bool) else _SHORTEST_LIFE
-        return Authorization(f"Bearer {token}"), self._clock() + max(seconds, _SHORTEST_LIFE) - _MARGIN
+        return Authorization(f"Bearer {token}"), self._clock() + _life(answer.get("expires_in")) - _MARGIN
 
     def _check_realm(self, access: Access, realm: str, tried: str) -> None:
         """Refuse a token service that would see credentials in the clear although the registry itself does not."""
-        scheme, netloc = urlsplit(realm).scheme, urlsplit(realm).netloc
+        try:
+            scheme, netloc = urlsplit(realm).scheme, urlsplit(realm).netloc
+        except ValueError:  # a bracket too few, or characters that no host has
+            scheme = netloc = ""
         if scheme not in {"http", "https"} or not netloc:
             raise RegistryError(tried, "the registry's challenge names no token service", status=401)
         is_downgrade = scheme == "http" and urlsplit(access.base_url).scheme == "https"
@@ -175,6 +177,17 @@ class Authenticator:
             raise AccessDenied(
                 tried, "a token service without HTTPS", "Credentials are not sent in the clear", status=401
             )
+
+
+def _life(told: object) -> float:
+    """Return how many seconds a token lives: the shortest life where the answer tells none, or no number of this world."""
+    if isinstance(told, bool) or not isinstance(told, (int, float)):
+        return _SHORTEST_LIFE
+    try:
+        seconds = float(told)
+    except OverflowError:
+        return _SHORTEST_LIFE
+    return max(seconds, _SHORTEST_LIFE) if math.isfinite(seconds) else _SHORTEST_LIFE
 
 
 def parse_challenges(header: str) -> list[Challenge]:

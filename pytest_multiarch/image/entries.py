@@ -80,3 +80,7 @@ class FileEntry:
     def is_executable_by(self, who: Who = "any") -> bool:
         """Tell whether this is a regular file that its owner, its group, all others, or any of them may execute."""
         return self.is_file and bool(self.mode & _EXECUTE[who])
+
+    def is_searchable_by(self, who: Who = "any") -> bool:
+        """Tell whether this is a directory whose files its owner, its group, all others, or any of them may come to."""
+        return self.is_dir and bool(self.mode & _EXECUTE[who])

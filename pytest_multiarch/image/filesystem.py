@@ -77,6 +77,15 @@ class ImageFiles:
         found = self._find(path, "look for", follow=follow)
         return self._entry(found.path, found.member)
 
+    def searched(self, path: str) -> list[FileEntry]:
+        """Return the directories that looking for a path goes through, those on the ways of links among them, in that order.
+
+        A process needs the permission to execute each of them (path_resolution(7)). Raises what ``stat`` raises.
+        """
+        members: dict[str, Member] = {}
+        find(self._root, path, follow=True, tried=self._tried("look for", path), searched=members)
+        return [self._entry(place, member) for place, member in members.items()]
+
     def mode(self, path: str) -> int:
         """Return the permission bits of a path, links followed; raises what ``stat`` raises."""
         return self._find(path, "look for").member.mode

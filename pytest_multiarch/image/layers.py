@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.errors import IntegrityError, LayerError
-from pytest_multiarch.image.limits import EntryBudget, LayerLimits
+from pytest_multiarch.image.limits import EntryBudget, EntryTotal, LayerLimits
 from pytest_multiarch.image.shelf import BorrowedFolder, Shelf
 from pytest_multiarch.image.spool import SpoolFolder
 
@@ -45,7 +45,13 @@ class Layer:
     """
 
     def __init__(
-        self, what: str, descriptor: Descriptor, unpacked: Unpacked, content: SpoolFile, limits: LayerLimits
+        self,
+        what: str,
+        descriptor: Descriptor,
+        unpacked: Unpacked,
+        content: SpoolFile,
+        limits: LayerLimits,
+        total: EntryTotal | None = None,
     ) -> None:
         self.what = what
         self.digest: str = descriptor.digest
@@ -55,6 +61,7 @@ class Layer:
         self.diff_id: str = unpacked.diff_id
         self.content = content
         self._limits = limits
+        self._total = total
         self._tree: LayerTree | None = None
         self._lock = threading.Lock()
 
@@ -68,15 +75,19 @@ class Layer:
 
     @property
     def tree(self) -> LayerTree:
-        """Return what the layer adds and takes away; read once. Raises LayerError: its archive is broken."""
+        """Return what the layer adds and takes away; read once. Raises LayerError: its archive is broken or too large."""
         from pytest_multiarch.image.changeset import Changeset
         from pytest_multiarch.image.tar import TarReader
 
         with self._lock:
             if self._tree is None:
-                budget = EntryBudget(self.what, self._limits.entries)
+                budget = EntryBudget(self.what, self._limits.entries, self._total)
                 entries = TarReader(self.content, self.what, self.digest, budget)
-                self._tree = Changeset(self.what, self.digest, budget).fold(entries)
+                try:
+                    self._tree = Changeset(self.what, self.digest, budget).fold(entries)
+                except BaseException:
+                    budget.give_back()
+                    raise
             return self._tree
 
     def check(self, diff_id: str) -> None:
@@ -125,6 +136,7 @@ class LayerStore:
         self._fetches: dict[str, _Fetch] = {}
         self._unusable: dict[tuple[str, str], _Fetch] = {}
         self._unpacked = 0
+        self._entries = EntryTotal(self.limits.all_entries)
         self._stopped = False
         self._lock = threading.Lock()
 
@@ -241,4 +253,4 @@ class LayerStore:
             with self._lock:
                 self._unpacked -= charged
             raise
-        return Layer(what, descriptor, unpacked, content, self.limits)
+        return Layer(what, descriptor, unpacked, content, self.limits, self._entries)

@@ -46,7 +46,8 @@ class Member:
     holds besides zeros, stored back to back from ``offset`` of ``content`` on.
 
     ``begins`` are the content's first bytes, `BEGINNING` or all of a shorter one: they lie beside the header that is read
-    anyway, and spare opening thousands of files only to see what kind they are. Empty for a sparse file.
+    anyway, and spare opening thousands of files, or going through a sparse file's map for each of its hard links, only to
+    see what kind they are.
     """
 
     kind: FileKind
@@ -80,7 +81,7 @@ class Member:
 
     def begins_with(self, magic: bytes) -> bool:
         """Tell whether the content begins with some bytes, at most `BEGINNING` of them."""
-        return (self.begins if self.extents is None else self.read(len(magic))).startswith(magic)
+        return self.begins.startswith(magic)
 
     def open(self) -> io.BufferedReader:
         """Return the content as a binary stream that can seek; the caller closes it."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_multiarch.image.limits import EntryBudget
+    from pytest_multiarch.image.pax import GnuSparse
     from pytest_multiarch.image.spool import SpoolFile
 
 _BLOCK: Final = 512
@@ -186,9 +187,22 @@ class TarReader:
             extents=sparse.extents if sparse else None,
             content=self._archive if kind is FileKind.FILE else None,
             layer=self._layer,
-            begins=self._read(data, min(stored, BEGINNING)) if stored and sparse is None else b"",
+            begins=self._beginning(data, stored, sparse),
         )
         return TarEntry(name, member, link if kind_byte == b"1"[0] else ""), data + _padded(after - data)
+
+    def _beginning(self, data: int, stored: int, sparse: GnuSparse | None) -> bytes:
+        if sparse is None:
+            return self._read(data, min(stored, BEGINNING)) if stored else b""
+        start = bytearray(min(sparse.size, BEGINNING))
+        stored = sparse.offset
+        for place, length in zip(sparse.extents[::2], sparse.extents[1::2], strict=True):
+            if place >= len(start):
+                break
+            piece = self._read(stored, min(length, len(start) - place))
+            start[place : place + len(piece)] = piece
+            stored += length
+        return bytes(start)
 
     def _extended(self, data: int, size: int, position: int) -> bytes:
         if not 0 <= size <= _EXTENDED_LIMIT:

@@ -118,11 +118,20 @@ def apply_layer(root: Directory, layer: LayerTree, budget: EntryBudget) -> None:
                 lower.children[name] = node
 
 
-def find(root: Directory, path: str, *, follow: bool, tried: str, budget: EntryBudget | None = None) -> Found:
+def find(
+    root: Directory,
+    path: str,
+    *,
+    follow: bool,
+    tried: str,
+    budget: EntryBudget | None = None,
+    searched: dict[str, Member] | None = None,
+) -> Found:
     """Return what is at a path of an image's tree, as the kernel would with the image as its root.
 
     Links are resolved inside the tree: absolute ones begin at its root, and ``..`` of the root is the root. ``follow``
-    is about a link at the path's end; those on the way are always followed.
+    is about a link at the path's end; those on the way are always followed. ``searched`` takes the directories that a name is
+    looked for in, those on the ways of links among them.
 
     Raises NotInImage: there is nothing. Raises LinkLoop: the links lead in a circle.
     """
@@ -135,6 +144,8 @@ def find(root: Directory, path: str, *, follow: bool, tried: str, budget: EntryB
         part = waiting.pop()
         if not isinstance(node, Directory):
             raise NotInImage(tried, f"{plain(_joined(parents))} is a {node.kind.value}, no directory{last_link}")
+        if searched is not None:
+            searched.setdefault(_joined(parents), node.member)
         if part == "..":
             node = parents.pop()[0] if parents else root
             continue

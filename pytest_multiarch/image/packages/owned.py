@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_multiarch.image.packages.apk import APK_FOLDERS
 from pytest_multiarch.image.packages.rpm import rpm_files
-from pytest_multiarch.image.packages.tree import read_lines
+from pytest_multiarch.image.packages.tree import read_lines, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,10 @@ def _apk(files: FileTree, path: str) -> Iterator[str]:
 def _record(files: FileTree, path: str) -> Iterator[str]:
     """Yield what a wheel's installer has recorded; names are relative to the folder that the package is in."""
     home = path.rpartition("/")[0].rpartition("/")[0]
-    for row in csv.reader(read_lines(files, path)):
-        if row and row[0]:
-            yield posixpath.normpath(posixpath.join("/", home, row[0]))
+    rows = csv.reader(read_lines(files, path))
+    try:
+        for row in rows:
+            if row and row[0]:
+                yield posixpath.normpath(posixpath.join("/", home, row[0]))
+    except csv.Error as error:  # a quote without its end, a carriage return in a name
+        refuse(path, f"line {rows.line_num}", f"it cannot be read as CSV: {error}", "Install the package anew")

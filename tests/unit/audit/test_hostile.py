@@ -16,21 +16,34 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_multiarch.audit import Audit, Policy, audit_image, describe
-from pytest_multiarch.errors import LayerError, MultiArchError
+from pytest_multiarch.audit import Audit, Policy, audit_image, describe, survey
+from pytest_multiarch.errors import DocumentError, LayerError, MultiArchError
+from pytest_multiarch.image.elf import read_elf
 from pytest_multiarch.image.index import MultiArchImage
 from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.limits import LayerLimits
 from pytest_multiarch.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST, RawDocument, digest_of
-from tests.unit.audit.common import MACHINES, program
+from tests.unit.audit.common import AMD64, MACHINES, program
 from tests.unit.elf.build import DYN, property_note
-from tests.unit.files.common import NAME, MemoryReader, directory, file, hard_link, node, symlink, tar, whiteout
+from tests.unit.files.common import (
+    NAME,
+    MemoryReader,
+    directory,
+    file,
+    hard_link,
+    node,
+    symlink,
+    tar,
+    tree_of,
+    whiteout,
+)
 from tests.unit.files.test_hostile_layers import LAYERS, SMALL, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_multiarch.oci import Descriptor
+    from tests.unit.files.common import Entry
 
 ALL = Audit.of(Policy(select=("all",)))
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -255,17 +268,56 @@ def test_many_thousand_files_that_call_themselves_programs_take_bounded_time() -
 
 
 def test_a_sparse_program_of_ten_gigabytes_is_looked_at_and_not_read_whole() -> None:
-    start = bytes(MACHINES["amd64"])
-    info, content = file("bin/start", start, mode=0o755)
-    size = 10 * 1024**3
-    info.pax_headers = {
-        "GNU.sparse.map": f"0,{len(start)}",
-        "GNU.sparse.size": str(size),
-        "GNU.sparse.name": "bin/start",
-    }
     with bounded(20, 20):
-        text = Image(layers=[tar((info, content))]).audit()
+        text = Image(layers=[tar(sparse_program("bin/start", 10 * 1024**3))]).audit()
     assert "MA403 linux/arm64 /bin/start" in text
+
+
+def test_a_program_is_read_once_however_many_links_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(data: Any, name: str, *more: Any) -> Any:
+        read.append(name)
+        return read_elf(data, name, *more)
+
+    monkeypatch.setattr(survey, "read_elf", counted)
+    many = [hard_link(f"lib/l{number}", "bin/start", mode=0o755) for number in range(50)]
+    later = [hard_link(f"opt/l{number}", "bin/start", mode=0o700) for number in range(50)]
+    sparse = sparse_program("bin/sparse", 4096)
+    links = [hard_link(f"srv/l{number}", "bin/sparse") for number in range(50)]
+    layers = [tar(program("amd64", "bin/start"), *many, program("arm64", "bin/other"), sparse), tar(*later, *links)]
+    with tree_of(*layers) as files:
+        found = survey.survey(files, AMD64)
+    assert len(found) == 153
+    assert {one.entry.mode for one in found if one.path.startswith("/opt")} == {0o700}
+    assert len(read) == 3
+
+
+def test_a_program_that_is_broken_is_tried_once_however_many_links_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def refuse(data: Any, name: str, *more: Any) -> Any:
+        tried.append(name)
+        raise DocumentError(f"read {name}", "it is broken")
+
+    monkeypatch.setattr(survey, "read_elf", refuse)
+    monkeypatch.setattr(survey, "read_elf_header", refuse)
+    layer = tar(program("amd64", "bin/start"), *(hard_link(f"l{number}", "bin/start") for number in range(50)))
+    with tree_of(layer) as files:
+        assert survey.survey(files, AMD64) == ()
+    assert len(tried) == 2, "all of it, then its header"
+
+
+def sparse_program(name: str, size: int) -> Entry:
+    """Return a program that a sparse file holds."""
+    content = bytes(MACHINES["amd64"])
+    info, _ = file(name, content, mode=0o755)
+    info.pax_headers = {
+        "GNU.sparse.map": f"0,{len(content)}",
+        "GNU.sparse.size": str(size),
+        "GNU.sparse.name": name,
+    }
+    return info, content
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:

@@ -162,6 +162,32 @@ class TestLinking:
             ("libother.so", "it is not there"),
         ]
 
+    @pytest.mark.parametrize(
+        "library", ["libc.musl-aarch64.so.1", "libc.so", "libm.so.6", "libpthread.so.0", "libxnet.so"]
+    )
+    def test_finds_the_c_library_and_its_parts_in_musls_loader(self, images: Images, library: str) -> None:
+        loader = "/lib/ld-musl-aarch64.so.1"
+        app = dynamic("bin/app", library, interpreter=loader)
+        images.add("linux/arm64", [app, dynamic(loader[1:], type=DYN)])
+        assert images.audit("MA2") == ()
+
+    def test_wants_other_libraries_of_musls_programs_and_all_of_glibcs(self, images: Images) -> None:
+        musl, glibc = "/lib/ld-musl-aarch64.so.1", LOADER
+        images.add(
+            "linux/arm64",
+            [
+                dynamic("bin/app", "libcrypt.so.1", "libcap.so", interpreter=musl),
+                dynamic("bin/other", "libm.so.6", interpreter=glibc),
+                dynamic(musl[1:], type=DYN),
+                dynamic(glibc[1:], type=DYN),
+            ],
+        )
+        assert {(one.path, one.item) for one in images.audit("MA2")} == {
+            ("/bin/app", "libcrypt.so.1"),
+            ("/bin/app", "libcap.so"),
+            ("/bin/other", "libm.so.6"),
+        }
+
     def test_asks_nothing_of_a_static_program_or_of_another_machines(self, images: Images) -> None:
         images.add("linux/arm64", [program("arm64"), dynamic("bin/other", "libx.so", machine=62, interpreter="/no")])
         assert images.audit("MA203", "MA204") == ()
@@ -287,6 +313,37 @@ class TestTheCommand:
         assert "app" in str(found)
 
     @pytest.mark.parametrize(
+        ("line", "missing"),
+        [
+            (["tini", "--", "gone"], ["gone"]),
+            (["tini", "-g", "-p", "SIGTERM", "-ve", "143", "--", "gone", "--", "x"], ["gone"]),
+            (["tini", "-pSIGTERM", "--", "gone"], ["gone"]),
+            (["docker-init", "-s", "-e", "--", "--", "gone"], ["gone"]),
+            (["dumb-init", "-c", "--rewrite", "15:3", "-r", "1:2", "--", "gone"], ["gone"]),
+            (["dumb-init", "--rewrite=15:3", "--single-child", "--", "gone"], ["gone"]),
+            (["catatonit", "-g", "--", "gone"], ["gone"]),
+            (["tini", "app", "run", "--", "--port", "3000"], []),
+            (["tini", "-p", "SIGTERM", "app", "--", "serve"], []),
+            (["tini", "-pSIGTERM", "app", "--", "serve"], []),
+            (["dumb-init", "-r", "15:3", "app", "--", "serve"], []),
+            (["dumb-init", "--rewrite=15:3", "app", "--", "serve"], []),
+            (["gosu", "web", "app", "--", "serve"], []),
+            (["su-exec", "web", "app", "--", "serve"], []),
+            (["tini", "-g", "--"], []),
+            (["tini", "-p"], []),
+        ],
+    )
+    def test_behind_an_init_is_what_follows_its_own_two_dashes(
+        self, images: Images, line: list[str], missing: list[str]
+    ) -> None:
+        images.add(
+            "linux/amd64",
+            [program("amd64", f"bin/{line[0]}"), program("amd64")],
+            config={"Entrypoint": line[:1], "Cmd": line[1:]},
+        )
+        assert [one.item for one in images.audit("MA4")] == missing
+
+    @pytest.mark.parametrize(
         ("user", "mode", "faults"),
         [
             ("", 0o100, 0),
@@ -316,6 +373,54 @@ class TestTheCommand:
         ]
         images.add("linux/amd64", files, config={"Entrypoint": ["/app"], "User": user})
         assert [one.code for one in images.audit("MA4")] == ["MA402"] * faults
+
+    @pytest.mark.parametrize(
+        ("user", "command", "faults"),
+        [
+            ("web", ["/app"], 1),  # a link to what only root may come to
+            ("web", ["/opt/way/app"], 1),
+            ("web", ["app"], 1),
+            ("web", ["/start"], 1),
+            ("web", ["/srv/through"], 1),  # its target is open, the way there is not
+            ("web", ["./app"], 0),
+            ("7:50", ["/opt/way/app"], 0),
+            ("7:51", ["/opt/way/app"], 1),
+            ("8", ["/opt/way/app"], 0),
+            ("", ["/opt/way/app"], 0),
+            ("0:9", ["/opt/way/app"], 0),
+            ("nobody-knows", ["/opt/way/app"], 0),
+        ],
+    )
+    def test_lies_in_folders_that_the_images_user_may_search(
+        self, images: Images, user: str, command: list[str], faults: int
+    ) -> None:
+        files = [
+            directory(".", mode=0o700),
+            directory("opt/way", mode=0o710, uid=8, gid=50),
+            file("opt/way/app", bytes(MACHINES["amd64"]), mode=0o755),
+            symlink("app", "opt/way/app"),
+            program("amd64", "usr/lib/open"),
+            symlink("opt/way/on", "/usr/lib"),
+            symlink("srv/through", "../opt/way/on/open"),
+            file("start", b"#!/opt/way/app\n", mode=0o755),
+            file("etc/passwd", b"root:x:0:0::/:\nweb:x:1000:1000::/:\neight:x:8:8::/:\n"),
+        ]
+        config = {"Entrypoint": command, "User": user, "Env": ["PATH=/opt/way"], "WorkingDir": "/opt/way"}
+        images.add("linux/amd64", files, config=config)
+        found = images.audit("MA4")
+        assert [one.code for one in found] == ["MA402"] * faults
+        assert {one.found for one in found} <= {"/opt/way is on the way, mode 0710, owner 8:50"}
+
+    @pytest.mark.parametrize("first", [{"mode": 0o700}, {"mode": 0o755}], ids=["the file", "its folder"])
+    def test_along_the_path_is_the_first_that_the_user_may_execute(self, images: Images, first: dict[str, int]) -> None:
+        files = [
+            directory("root", mode=0o755 if first["mode"] == 0o700 else 0o700),
+            program("amd64", "root/bin/app", **first),
+            program("amd64", "usr/bin/app"),
+        ]
+        config = {"Cmd": ["app"], "User": "1000", "Env": ["PATH=/root/bin:/usr/bin"]}
+        images.add("linux/amd64", files, config=config)
+        assert images.audit("MA4") == ()
 
     def test_is_judged_where_passwd_is_something_else(self, images: Images) -> None:
         files = [program("amd64", "app"), directory("etc/passwd"), symlink("etc/group", "group")]

@@ -24,6 +24,7 @@ from pytest_multiarch.errors import LayerError, LinkLoop, MultiArchError, NotInI
 from pytest_multiarch.image.filesystem import ImageFiles
 from pytest_multiarch.image.layers import LayerStore
 from pytest_multiarch.image.limits import EntryBudget, LayerLimits
+from pytest_multiarch.image.members import Member
 from pytest_multiarch.image.tar import TarReader
 from tests.unit.files.common import (
     NAME,
@@ -299,6 +300,30 @@ def test_a_sparse_file_of_ten_gigabytes_is_not_read_whole() -> None:
         with files.open("sparse") as stream:
             stream.seek(-3, 2)
             assert stream.read() == b"end"
+
+
+@pytest.mark.parametrize(
+    ("holes", "stored", "begins"),
+    [
+        ("0,4,8,1", b"\x7fELFx", b"\x7fELF"),
+        ("0,1,1,1,2,1,3,1,50,1", b"\x7fELFx", b"\x7fELF"),
+        ("1,1,3,9", b"ELF567890x", b"\0E\0L"),
+        ("50,2", b"xx", b"\0\0\0\0"),
+    ],
+)
+def test_how_a_sparse_file_begins_is_told_without_its_map(
+    monkeypatch: pytest.MonkeyPatch, holes: str, stored: bytes, begins: bytes
+) -> None:
+    opened: list[str] = []
+    info, content = file("f", stored)
+    info.pax_headers = {"GNU.sparse.map": holes, "GNU.sparse.size": "100", "GNU.sparse.name": "f"}
+    links = [hard_link(f"l{number}", "f") for number in range(50)]
+    with tree_of([(info, content), *links], [hard_link("later", "f")]) as files:
+        assert files.read_start("f", 4) == begins
+        monkeypatch.setattr(Member, "open", lambda member: opened.append("map"))
+        assert len(list(files.files_beginning(begins))) == 52
+        assert list(files.files_beginning(b"none")) == []
+    assert opened == []
 
 
 def test_many_whiteouts_take_no_longer_than_the_files() -> None:

@@ -384,6 +384,31 @@ def test_entries_are_bounded() -> None:
             pass
 
 
+def test_entries_of_all_layers_together_are_bounded() -> None:
+    few = LayerLimits(entries=100, all_entries=150)
+    layers = [[file(f"{layer}-{number}") for number in range(70)] for layer in range(3)]
+    with tree_of(*layers[:2], limits=few) as files:
+        assert len(list(files.walk())) == 140
+    said = r"layers of this run have more than 150 entries\n.*raise LayerLimits.all_entries"
+    with pytest.raises(LayerError, match=said), tree_of(*layers, limits=few):
+        pass
+
+
+def test_entries_of_a_layer_that_is_refused_do_not_count_for_others() -> None:
+    reader = MemoryReader()
+    with LayerStore(limits=LayerLimits(entries=100, all_entries=150)) as store:
+        for layer in (
+            tar(*(file(f"{number}") for number in range(101))),
+            tar(*(file(f"{number}") for number in range(60)), file("0/x")),
+        ):
+            with pytest.raises(LayerError):
+                store.all(reader, NAME, [reader.add(layer)])
+        whole = reader.add(tar(*(file(f"{number}") for number in range(99))))
+        for _ in range(2):
+            [kept] = store.all(reader, NAME, [whole])
+            assert len(kept.tree.root.children) == 99
+
+
 def test_closing_stops_whoever_fetches() -> None:
     reader = MemoryReader()
     described = reader.add(SHARED)

@@ -71,6 +71,19 @@ def test_a_token_without_a_life_lasts_a_minute(registry: FakeRegistry, connect: 
     assert len(registry.token_requests) == 2
 
 
+@pytest.mark.parametrize("life", [10**400, float("nan"), float("inf"), -(10**400)], ids=["huge", "nan", "inf", "less"])
+def test_a_token_whose_life_is_no_number_of_seconds_lasts_a_minute(
+    registry: FakeRegistry, connect: Connect, life: int
+) -> None:
+    registry.auth, registry.token_life = "token", life
+    add_image(registry, "app", "linux/amd64", "1")
+    time = [0.0]
+    client = connect(clock=lambda: time[0])
+    for time[0] in (0.0, 45.0, 61.0):
+        client.manifest(ref(registry))
+    assert len(registry.token_requests) == 2
+
+
 def test_a_token_that_the_registry_forgot_is_replaced(registry: FakeRegistry, client: RegistryClient) -> None:
     registry.auth = "token"
     add_image(registry, "app", "linux/amd64", "1")
@@ -183,7 +196,13 @@ def test_a_proxy_is_not_asked_for_this_machine(
 
 @pytest.mark.parametrize(
     ("realm", "error"),
-    [("http://tokens.example.com/token", AccessDenied), ("", RegistryError), ("file:///token", RegistryError)],
+    [
+        ("http://tokens.example.com/token", AccessDenied),
+        ("", RegistryError),
+        ("file:///token", RegistryError),
+        ("https://[tokens.example.com/token", RegistryError),
+        ("https://tokens\u2100.example.com/token", RegistryError),
+    ],
 )
 def test_credentials_do_not_go_to_a_token_service_in_the_clear(realm: str, error: type[RegistryError]) -> None:
     credentials = KnownCredentials({"a.io": Credentials("user", "right")})
