@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from pytest_multiarch.engine.addresses import address_of, knock, make_client, pointers_of, sdk_arguments
+from pytest_multiarch.engine.addresses import address_of, knock, make_client, own_pointers, pointers_of, sdk_arguments
 from pytest_multiarch.engine.breaking_off import broken_off
 from pytest_multiarch.engine.facts import read_facts
 from pytest_multiarch.engine.faults import plain, translated
@@ -64,15 +64,16 @@ class Engine:
     ) -> Engine:
         """Connect where the docker client would: ``DOCKER_HOST``, else the current context, else the default socket.
 
-        ``environ`` stands in for the process's environment (the daemon of another run); ``patience`` waits for the daemon
-        should it go away later. Raises `EngineUnavailable` where nothing answers or what answers is too old.
+        ``environ`` stands in for all of this with what another `Engine` has as its own: the daemon of another run, the default
+        context's where it is empty, whichever context is current by now. ``patience`` waits for the daemon should it go away
+        later. Raises `EngineUnavailable` where nothing answers or what answers is too old.
         """
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
         where = "the Docker daemon"
         try:
-            pointers = pointers_of(os.environ if environ is None else environ)
+            pointers = own_pointers() if environ is None else pointers_of(environ)
             arguments = sdk_arguments(pointers)
             where = f"the Docker daemon at {address_of(arguments)}"
             # Where nobody listens at a socket, the SDK would leave its own open.

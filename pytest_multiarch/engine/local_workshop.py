@@ -87,7 +87,7 @@ class LocalWorkshop:
         if found is not None:
             environ = daemons.main().environ
             version = ".".join(map(str, found.result()))
-            if self._options.builder not in ("auto", "container", "docker"):
+            if self._options.names_builder:
                 buildx.find_builder(self._options.builder, environ)
         if not (builds or (runs and is_layout)):
             return version
@@ -246,7 +246,8 @@ class LocalWorkshop:
                 # Only now: the stage that stands on such an image may be one that this platform does not use.
                 engine = self.belongings.daemons.main()
                 raise found.fault_behind(error, platform) or explained(error, engine, registry.result().host) from None
-            if kept is not None:
+            # Not where something was changed meanwhile: nobody knows which of both the builder got.
+            if kept is not None and files_digest(spec) == inputs.result():
                 kept.remember(read, built.digest)
             return built
 
@@ -255,7 +256,11 @@ class LocalWorkshop:
     def _copy_bases(self, bases: ComingBases, spec: BuildSpec, platforms: Sequence[Platform], name: str) -> None:
         def find() -> FoundBases:
             source, own = self.belongings.readers.users(), self.belongings.daemons.main().facts.platform
-            return find_bases(spec, platforms, source=source, builders_own=own, listener=self._listener)
+            # Else another machine may build.
+            is_mains = not (self._options.names_builder or self._options.nodes)
+            return find_bases(
+                spec, platforms, source=source, builders_own=own, knows_builder=is_mains, listener=self._listener
+            )
 
         def send(found: FoundBases, group: Sequence[Platform]) -> Bases:
             return found.send(

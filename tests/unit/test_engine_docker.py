@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import pickle
 import socket
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import APIError, ImageNotFound
 
+from pytest_multiarch.engine.addresses import own_pointers, sdk_arguments
 from pytest_multiarch.engine.docker import Engine, auth_config
 from pytest_multiarch.engine.faults import plain, translated
 from pytest_multiarch.errors import EngineError, EngineUnavailable
@@ -82,28 +84,134 @@ def test_the_version_of_the_daemons_api_is_spoken(api: FakeEngineApi) -> None:
     engine.close()
 
 
-def test_the_current_context_leads_to_its_daemon(
-    api: FakeEngineApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # What `docker context create here --docker host=…` and `docker context use here` write.
-    import hashlib
-
-    config = tmp_path / "docker-config"
-    meta = config / "contexts" / "meta" / hashlib.sha256(b"here").hexdigest() / "meta.json"
+def create_context(folder: Path, name: str, host: str, **tls: str) -> None:
+    """Write what ``docker context create NAME --docker host=…`` does: no ``config.json``."""
+    identity = hashlib.sha256(name.encode()).hexdigest()
+    meta = folder / "contexts" / "meta" / identity / "meta.json"
     meta.parent.mkdir(parents=True)
-    endpoint = {"Host": api.url, "SkipTLSVerify": False}
-    meta.write_text(json.dumps({"Name": "here", "Metadata": {}, "Endpoints": {"docker": endpoint}}))
-    (config / "config.json").write_text('{"currentContext": "here"}')
-    current = Engine.connect({})
+    endpoint = {"Host": host, "SkipTLSVerify": False}
+    meta.write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": {"docker": endpoint}}))
+    for file, text in tls.items():
+        path = folder / "contexts" / "tls" / identity / "docker" / f"{file}.pem"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def use_context(folder: Path, name: str) -> None:
+    """Write what ``docker context use NAME`` does."""
+    (folder / "config.json").write_text(json.dumps({"currentContext": name} if name != "default" else {}))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    folder = tmp_path / "docker-config"
+    folder.mkdir()
+    return folder
+
+
+def test_the_current_context_leads_to_its_daemon_and_is_remembered_by_name(
+    api: FakeEngineApi, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_context(config, "here", api.url)
+    use_context(config, "here")
+    current = Engine.connect()
     current.close()
-    assert current.facts.version == "26.1.5"
-    (config / "config.json").write_text("{}")
-    named = Engine.connect({"DOCKER_CONTEXT": "here"})
-    named.close()
-    assert named.environ == {"DOCKER_CONTEXT": "here"}
+    assert (current.address, current.environ) == (api.url, {"DOCKER_CONTEXT": "here"})
+    use_context(config, "nowhere")
+    again = Engine.connect(current.environ)
+    again.close()
+    assert (again.address, again.environ) == (api.url, {"DOCKER_CONTEXT": "here"})
     node = Engine.at("here")
     node.close()
     assert node.endpoint == "here"
+    monkeypatch.setenv("DOCKER_CONTEXT", "here")
+    chosen = Engine.connect()
+    chosen.close()
+    assert chosen.environ == {"DOCKER_CONTEXT": "here"}
+    monkeypatch.setenv("DOCKER_HOST", api.url)
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    told = Engine.connect()
+    told.close()
+    assert told.environ == {"DOCKER_HOST": api.url}
+
+
+def test_a_run_at_the_default_context_is_looked_for_there_after_another_one_was_made_current(
+    api: FakeEngineApi, config: Path
+) -> None:
+    create_context(config, "elsewhere", api.url)
+    use_context(config, "default")
+    pointers = own_pointers()
+    use_context(config, "elsewhere")
+    assert own_pointers() == {"DOCKER_CONTEXT": "elsewhere"}
+    assert (pointers, sdk_arguments(pointers)) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "config_json", [None, "", "[]", "{}", '{"currentContext": null}', '{"currentContext": ""}', "folder"]
+)
+def test_without_a_readable_current_context_the_default_one_is_current(config: Path, config_json: str | None) -> None:
+    if config_json == "folder":
+        (config / "config.json").mkdir()
+    elif config_json is not None:
+        (config / "config.json").write_text(config_json)
+    assert own_pointers() == {}
+
+
+@pytest.mark.parametrize("says_folder", [True, False], ids=["DOCKER_CONFIG", "home"])
+def test_a_context_is_found_where_there_is_no_configuration_file(
+    api: FakeEngineApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says_folder: bool
+) -> None:
+    home, said = tmp_path / "home", tmp_path / "docker-config"
+    (home / ".docker").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    if says_folder:
+        use_context(home / ".docker", "nowhere")  # of no account: the client does not look there
+    else:
+        monkeypatch.delenv("DOCKER_CONFIG")
+    create_context(said if says_folder else home / ".docker", "here", api.url)
+    assert own_pointers() == {}
+    engine = Engine.connect({"DOCKER_CONTEXT": "here"})
+    engine.close()
+    assert engine.address == api.url
+
+
+@pytest.mark.parametrize(
+    ("files", "skips", "expected"),
+    [
+        ((), False, None),
+        (("ca", "cert", "key"), False, (True, True, True)),
+        (("ca",), False, (True, False, True)),
+        (("cert", "key"), False, (False, True, True)),
+        (("ca", "cert", "key"), True, (True, True, False)),
+        ((), True, (False, False, False)),
+    ],
+)
+def test_a_contexts_keys_are_taken_as_far_as_it_has_them(
+    config: Path, files: tuple[str, ...], skips: bool, expected: tuple[bool, ...] | None
+) -> None:
+    create_context(config, "far", "tcp://far.example:2376", **dict.fromkeys(files, "a key"))
+    identity = hashlib.sha256(b"far").hexdigest()
+    meta = config / "contexts" / "meta" / identity / "meta.json"
+    meta.write_text(meta.read_text().replace("false", str(skips).lower()))
+    arguments = sdk_arguments({"DOCKER_CONTEXT": "far"})
+    assert arguments["base_url"] == "tcp://far.example:2376"
+    tls, keys = arguments["tls"], config / "contexts" / "tls" / identity / "docker"
+    if expected is None:
+        assert tls is None
+    else:
+        ca, cert, verify = expected
+        assert tls.ca_cert == (str(keys / "ca.pem") if ca else None)
+        assert tls.cert == ((str(keys / "cert.pem"), str(keys / "key.pem")) if cert else None)
+        assert tls.verify is verify
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"Endpoints": {"docker": "x"}}', '{"Endpoints": null}', "\xff"])
+def test_a_context_that_cannot_be_read_is_named(config: Path, text: str) -> None:
+    create_context(config, "broken", "unix:///x")
+    (meta,) = config.glob("contexts/meta/*/meta.json")
+    meta.write_text(text, encoding="latin-1")
+    with pytest.raises(EngineUnavailable, match=r"^reading the docker context 'broken': it cannot be read \("):
+        Engine.connect({"DOCKER_CONTEXT": "broken"})
 
 
 def test_a_node_can_be_an_address(api: FakeEngineApi) -> None:
