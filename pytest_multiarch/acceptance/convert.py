@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pytest_multiarch.acceptance.structure.reading import read_record
+from pytest_multiarch.acceptance.suite.templates import PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ def convert(text: str, file: str) -> str:
     record = read_record(text, file)
     converter = _Converter(record)
     tests = list(converter.tests())
+    for test in tests:
+        converter.note_placeholders(test)
     notes = "".join(f"# {note}\n" for note in converter.notes)
     body = yaml.safe_dump({"tests": tests}, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
     return f"# Converted from {file}.\n{notes}{body}"
@@ -114,13 +117,33 @@ class _Converter:
             if test.get(key):
                 found[ours] = test.get(key)
         for key in ("uid", "gid"):
-            if test.get(key, -1) != -1:
+            if test.get(key) not in (None, -1):
                 found[key] = test.get(key)
         return found
 
     def _note(self, text: str) -> None:
+        text = " ".join(text.splitlines())
         if text not in self.notes:
             self.notes.append(text)
+
+    def note_placeholders(self, test: dict[str, Any]) -> None:
+        """Note the texts of a test of ours, but its name, that name the platform where its source has them as they stand."""
+        for text in _texts({key: value for key, value in test.items() if key != "name"}):
+            for found in PLACEHOLDER.finditer(text):
+                self._note(f"{test['name']}: {found[0]} in {text!r} stands for the platform here; write it otherwise.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts of a value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from _texts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
 
 
 def _expected(test: Record, expected: str, excluded: str) -> dict[str, Any]:
@@ -150,4 +173,4 @@ def _config(metadata: Record) -> dict[str, Any]:
         "user": metadata.get("user") or "",
     }
     found = {key: value for key, value in found.items() if value}
-    return {**found, **{key: list(metadata.get(key)) for key in ("entrypoint", "cmd") if key in metadata}}
+    return {**found, **{key: list(metadata.get(key)) for key in ("entrypoint", "cmd") if metadata.get(key) is not None}}

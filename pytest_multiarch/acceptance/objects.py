@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key of an object."""
+    """One key of an object; ``may_be_null`` takes nothing as its value, which is None then."""
 
     kind: Kind
     help: str = ""
     is_required: bool = False
+    may_be_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,13 @@ class Object:
             if key is None:
                 if self.is_strict:
                     problems.append(Problem(entry.place, self._unknown(entry.key)))
-            elif not (isinstance(entry.value, Scalar) and entry.value.kind == "null" and not self.is_strict):
-                values[key], places[key] = self.fields[key].kind.read(entry.value, problems), entry.place
+                continue
+            known = self.fields[key]
+            is_null = isinstance(entry.value, Scalar) and entry.value.kind == "null"
+            if is_null and not self.is_strict:
+                continue
+            values[key] = None if is_null and known.may_be_null else known.kind.read(entry.value, problems)
+            places[key] = entry.place
         for key, known in self.fields.items():
             if known.is_required and key not in values:
                 problems.append(Problem(value.place, f"{self.what} has no {key}"))

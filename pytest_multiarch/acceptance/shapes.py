@@ -123,9 +123,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of a few words."""
+    """One of a few words; with ``may_be_empty``, an empty text as well."""
 
     words: tuple[str, ...]
+    may_be_empty: bool = False
 
     @property
     def wanted(self) -> str:
@@ -134,13 +135,15 @@ class OneOf:
 
     def read(self, value: Value, problems: list[Problem]) -> Any:
         """Return the value, or say what is wrong with it."""
+        if isinstance(value, Scalar) and value.kind == "str" and not value.text and self.may_be_empty:
+            return ""
         if not isinstance(value, Scalar) or value.text not in self.words:
             return refuse(self, value, problems)
         return value.text
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of such values."""
-        return {"enum": list(self.words)}
+        return {"enum": [*self.words, ""] if self.may_be_empty else list(self.words)}
 
 
 @dataclass(frozen=True, slots=True)

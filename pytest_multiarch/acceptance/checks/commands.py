@@ -95,20 +95,22 @@ class CommandCheck:
         results: list[CommandResult] = []
         for args in self.setup:
             done = self._exec(container, args, self.setup_env)
-            if not isinstance(done, str):
+            if isinstance(done, Mismatch):
+                failed = done.came
+            else:
                 results.append(done)
-            failed = done if isinstance(done, str) else f"exit code {done.exit_code}" if done.exit_code else ""
+                failed = f"exit code {done.exit_code}" if done.exit_code else ""
             if failed and not self.setup_may_fail:
                 return results, Mismatch(f"setup {list(args)}", "succeeds", failed)
         found = self._exec(container, self.args or (), self.env, tty=self.tty)
-        if isinstance(found, str):
-            return results, Mismatch("command", "can be run", found)
+        if isinstance(found, Mismatch):
+            return results, found
         return [*results, found], None
 
     def _exec(
         self, container: Executor, args: tuple[str, ...], env: Mapping[str, str], *, tty: bool = False
-    ) -> CommandResult | str:
-        """Return the result, or why the command could not be run at all: an exit code of its own would be another thing."""
+    ) -> CommandResult | Mismatch:
+        """Return the result, or why there is none: an exit code of its own would be another thing."""
         try:
             result = container.exec(
                 args,
@@ -120,9 +122,9 @@ class CommandCheck:
                 timeout=self.timeout,
             )
         except CommandTimeout as error:
-            return f"{error.found}\n{error.detail}"
+            return _late(error)
         if result.exit_code in (126, 127) and result.stdout.startswith(_NOT_STARTED):
-            return result.stdout.strip()
+            return Mismatch("command", "can be run", result.stdout.strip())
         return result
 
     def _run(self, subject: Subject) -> tuple[list[CommandResult], Mismatch | None]:
@@ -142,7 +144,7 @@ class CommandCheck:
                 **self.options,
             )
         except CommandTimeout as error:
-            return [], Mismatch("command", "ends in time", f"{error.found}\n{error.detail}")
+            return [], _late(error)
         except EngineError as error:
             return [], Mismatch("command", "can be run", error.found)
         return [result], None
@@ -157,3 +159,7 @@ class CommandCheck:
             yield Mismatch("exit code", str(self.exit_code), str(result.exit_code))
         yield from self.stdout.mismatches("stdout", result.stdout)
         yield from self.stderr.mismatches("stderr", result.stderr)
+
+
+def _late(error: CommandTimeout) -> Mismatch:
+    return Mismatch("command", "ends in time", f"{error.found}\n{error.detail}")

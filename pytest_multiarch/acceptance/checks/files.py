@@ -94,7 +94,7 @@ class FileCheck:
             reason = f"it is a {entry.kind.value}"
             entry = None
         if entry is not None and self.path.endswith("/") and not entry.is_dir:
-            reason = f"it is a {entry.kind.value}, and a path with a slash at its end names a directory"
+            reason = _no_directory(entry)
             entry = None
         if not self.exists:
             if entry is not None:
@@ -124,7 +124,7 @@ class FileCheck:
 
     def _content(self, files: ImageFiles) -> Iterator[Mismatch]:
         try:
-            text = files.read_bytes(self.path).decode("utf-8", errors="replace")
+            text = _text(files, self.path)
         except FileProblem as error:
             yield Mismatch(self.path, "is a file that can be read", error.found)
             return
@@ -162,13 +162,24 @@ class LicenseCheck:
             paths += [f"{_DOCUMENTATION}/{name}/copyright" for name in packages if name not in _LET_THROUGH]
         for path in paths:
             try:
-                text = files.read_bytes(path).decode("utf-8", errors="replace").upper()
+                text = _text(files, path).upper()
             except FileProblem as error:
                 yield Mismatch(path, "is a licence that can be read", error.found)
                 continue
             for word in _FORBIDDEN:
                 if word in text:
                     yield Mismatch(path, f"does not name {word}", f"it names {word}")
+
+
+def _text(files: ImageFiles, path: str) -> str:
+    """Return what a file holds. Raises FileProblem: it cannot be read, or its path has a slash at its end."""
+    if path.endswith("/") and not (entry := files.stat(path)).is_dir:
+        raise FileProblem(f"read {path}", _no_directory(entry))
+    return files.read_bytes(path).decode("utf-8", errors="replace")
+
+
+def _no_directory(entry: FileEntry) -> str:
+    return f"it is a {entry.kind.value}, and a path with a slash at its end names a directory"
 
 
 def _children(files: ImageFiles, folder: str) -> Iterator[FileEntry]:

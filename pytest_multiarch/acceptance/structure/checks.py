@@ -11,17 +11,20 @@ from pytest_multiarch.acceptance.checks import (
     ConfigCheck,
     FileCheck,
     LicenseCheck,
+    Mismatch,
     Named,
+    Outcome,
     TextExpectation,
 )
 from pytest_multiarch.acceptance.expand import expand
+from pytest_multiarch.acceptance.structure.env_file import read_env_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from typing_extensions import Self
 
-    from pytest_multiarch.acceptance.checks import Check, Outcome, Subject
+    from pytest_multiarch.acceptance.checks import Check, Subject
     from pytest_multiarch.acceptance.objects import Record
     from pytest_multiarch.engine.mounts import Mount
 
@@ -62,7 +65,7 @@ class StructureChecks:
             words=tuple(command) if self.is_first_version else (command, *(test.get("args") or ())),
             setup=tuple(test.get("setup") or ()),
             env=_pairs(test.get("envVars")),
-            exit_code=test.get("exitCode", 0),
+            exit_code=test.get("exitCode") or 0,
             stdout=_patterns(test, "expectedOutput", "excludedOutput"),
             stderr=_patterns(test, "expectedError", "excludedError"),
             file=self,
@@ -71,18 +74,23 @@ class StructureChecks:
     def existence(self, test: Record) -> Check:
         """Return a file existence test's check."""
         exists = test.get("shouldExist", not self.json_defaults)
-        unset = 0 if self.json_defaults else -1
-        uid, gid = test.get("uid", unset), test.get("gid", unset)
         check = FileCheck(
             path=test.get("path"),
             exists=exists,
             permissions=test.get("permissions", ""),
-            uid=None if uid == -1 else uid,
-            gid=None if gid == -1 else gid,
-            executable_by=test.get("isExecutableBy"),
+            uid=self._owner(test, "uid"),
+            gid=self._owner(test, "gid"),
+            executable_by=test.get("isExecutableBy") or None,
             devices_exist=not self.is_strict,
         )
         return check if self.is_first_version else _ExpandedPath(check, self)
+
+    def _owner(self, test: Record, key: str) -> int | None:
+        """Return the number that is wanted, None where any is."""
+        number = test.get(key, 0 if self.json_defaults else -1)
+        if number is None and self.is_strict:
+            return 0  # what Go's YAML makes of a null, where a key that is left out stays -1
+        return None if number == -1 else number
 
     def content(self, test: Record) -> Check:
         """Return a file content test's check."""
@@ -109,7 +117,7 @@ class StructureChecks:
 
     def licenses(self, test: Record) -> Check:
         """Return a license test's check."""
-        return LicenseCheck(debian=test.get("debian", False), files=test.get("files") or ())
+        return LicenseCheck(debian=bool(test.get("debian")), files=test.get("files") or ())
 
     def environment(self, subject: Subject) -> tuple[dict[str, str], dict[str, str]]:
         """Return the file's own variables with their values, and all that a process of the image has with them."""
@@ -139,7 +147,7 @@ class _LinksFromRoot:
     def check(self, subject: Subject) -> Outcome:
         path, files = self.check_of.path, subject.image.files
         for _ in range(_MOST_LINKS):
-            if not files.is_symlink(path):
+            if path.endswith("/") or not files.is_symlink(path):
                 break
             path = f"/{files.readlink(path)}"
         return replace(self.check_of, path=path).check(subject)
@@ -174,18 +182,23 @@ class _StructureCommand:
             stderr=self.stderr,
         )
         options = self.file.run_options
-        return (check if options is None else self._with_options(check, own, options)).check(subject)
+        return check.check(subject) if options is None else self._with_options(check, own, options, subject)
 
-    def _with_options(self, check: CommandCheck, own: Mapping[str, str], options: Record) -> Check:
+    def _with_options(self, check: CommandCheck, own: Mapping[str, str], options: Record, subject: Subject) -> Outcome:
+        try:
+            callers = _callers(options, self.file.environ, is_strict=self.file.is_strict)
+        except _NotThere as error:
+            return Outcome((error.mismatch,))
         # The binary loses the test's own variables here.
-        env = {**own, **({} if self.file.is_strict else dict(self.env)), **_callers(options, self.file.environ)}
-        return replace(
+        env = {**own, **({} if self.file.is_strict else dict(self.env)), **callers}
+        with_options = replace(
             check,
             env=env,
             user=options.get("user") or None,
             tty=bool(options.get("allocateTty")),
             options=self._container_options(options),
         )
+        return with_options.check(subject)
 
     def _container_options(self, options: Record) -> dict[str, Any]:
         """Return what the container of the command, and of the commands before it, has."""
@@ -214,16 +227,47 @@ def _patterns(test: Record, expected: str, excluded: str) -> TextExpectation:
     return TextExpectation(matches=test.get(expected) or (), excludes_matching=test.get(excluded) or ())
 
 
-def _callers(options: Record, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a file of variables holds, and those of the caller that are named."""
-    found: dict[str, str] = {}
-    if options.get("envFile"):
-        for line in Path(options.get("envFile")).read_text(encoding="utf-8").splitlines():
-            name, equals, value = line.strip().partition("=")
-            if name and not name.startswith("#"):
-                found[name] = value if equals else environ.get(name, "")
-    found.update({name: environ[name] for name in options.get("envVars") or () if name in environ})
+class _NotThere(Exception):
+    """Say that a variable that is to come from the caller does not."""
+
+    def __init__(self, what: str, expected: str, came: str) -> None:
+        super().__init__(what)
+        self.mismatch = Mismatch(what, expected, came)
+
+
+def _callers(options: Record, environ: Mapping[str, str], *, is_strict: bool) -> dict[str, str]:
+    """Return the variables that a file of variables holds, and those of the caller that are named. Raises _NotThere."""
+    path = options.get("envFile")
+    found = _from_file(path, is_strict=is_strict) if path else {}
+    for name in options.get("envVars") or ():
+        # The binary asks the daemon for a variable without a name in the place of one that is not set, or is empty.
+        if name not in environ or (is_strict and not environ[name]):
+            how = "empty" if name in environ else "not set"
+            raise _NotThere(f"variable {name}", "is set", f"it is {how} in this process's environment")
+        found[name] = environ[name]
     return found
+
+
+def _from_file(path: str, *, is_strict: bool) -> dict[str, str]:
+    what = f"envFile {path}"
+    try:
+        # Go does not mind what is no UTF-8, and sends it to the daemon as U+FFFD.
+        text = Path(path).read_bytes().decode("utf-8", errors="replace" if is_strict else "strict")
+        found = read_env_file(text)
+    except (OSError, ValueError) as error:
+        if is_strict:
+            return {}  # the binary warns, and goes on
+        raise _NotThere(what, "can be read", _why(error)) from None
+    if found.pop("", None) is not None and not is_strict:
+        raise _NotThere(what, "has a name for each value", "one has none")
+    return found
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"line {line}: the byte 0x{error.object[error.start]:02x} is not UTF-8"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
 
 
 def _mounts(texts: tuple[str, ...]) -> tuple[Mount, ...]:

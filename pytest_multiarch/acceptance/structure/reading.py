@@ -118,4 +118,4 @@ def _cases(record: Record, checks: StructureChecks, text: str) -> Iterator[Case]
 
 def _says_empty(test: Record) -> bool:
     """Tell whether entrypoint or command are to be empty, which is a test as well."""
-    return "entrypoint" in test or "cmd" in test
+    return test.get("entrypoint") is not None or test.get("cmd") is not None

@@ -17,6 +17,7 @@ VERSIONS: Final = ("1.0.0", "2.0.0")
 
 _NAME: Final = Field(Text(), is_required=True)
 _ANY_TEXT: Final = Text(may_be_empty=True, null_is_empty=True)
+_FLAG: Final = Field(Flag(), may_be_null=True)
 _ONE_TEXT: Final = Field(_ANY_TEXT)
 _PATTERNS: Final = Field(ListOf(PATTERN, null_is_empty=True))
 _TEXTS: Final = Field(ListOf(Text(), null_is_empty=True))
@@ -49,8 +50,8 @@ def schema(version: str, *, is_strict: bool = True) -> Object:
         return Field(ListOf(kind, null_is_empty=True))
 
     second = version == "2.0.0"
-    variable = thing("a variable", key=_NAME, value=Field(Text(), is_required=True), isRegex=Field(Flag()))
-    named = thing("a name with its value", key=_NAME, value=_ONE_TEXT, isRegex=Field(Flag()))
+    variable = thing("a variable", key=_NAME, value=Field(Text(), is_required=True), isRegex=_FLAG)
+    named = thing("a name with its value", key=_NAME, value=_ONE_TEXT, isRegex=_FLAG)
     outputs = dict.fromkeys(("expectedOutput", "excludedOutput", "expectedError", "excludedError"), _PATTERNS)
     command = thing(
         "a command test",
@@ -58,15 +59,15 @@ def schema(version: str, *, is_strict: bool = True) -> Object:
         setup=_COMMANDS,
         teardown=_COMMANDS,
         envVars=many(variable),
-        exitCode=Field(Number()),
+        exitCode=Field(Number(), may_be_null=True),
         command=Field(Text() if second else ListOf(_ANY_TEXT, least=1), is_required=True),
         **({"args": Field(ListOf(_ANY_TEXT, null_is_empty=True))} if second else {}),
         **outputs,
     )
     owner = {
-        "uid": Field(Number(least=-1)),
-        "gid": Field(Number(least=-1)),
-        "isExecutableBy": Field(OneOf(("owner", "group", "other", "any"))),
+        "uid": Field(Number(least=-1), may_be_null=True),
+        "gid": Field(Number(least=-1), may_be_null=True),
+        "isExecutableBy": Field(OneOf(("owner", "group", "other", "any"), may_be_empty=True), may_be_null=True),
     }
     existence = thing(
         "a file existence test",
@@ -81,7 +82,7 @@ def schema(version: str, *, is_strict: bool = True) -> Object:
     )
     fields = {
         "schemaVersion": Field(OneOf(VERSIONS), is_required=True),
-        "globalEnvVars": many(thing("a variable", key=_NAME, value=_ONE_TEXT, isRegex=Field(Flag()))),
+        "globalEnvVars": many(thing("a variable", key=_NAME, value=_ONE_TEXT, isRegex=_FLAG)),
         "commandTests": many(command),
         "fileExistenceTests": many(existence),
         "fileContentTests": many(content),
@@ -93,28 +94,30 @@ def schema(version: str, *, is_strict: bool = True) -> Object:
                 envVars=many(named),
                 unboundEnvVars=many(thing("a name", key=_NAME)),
                 labels=many(named),
-                entrypoint=Field(ListOf(_ANY_TEXT)),
-                cmd=Field(ListOf(_ANY_TEXT)),
+                entrypoint=Field(ListOf(_ANY_TEXT), may_be_null=True),
+                cmd=Field(ListOf(_ANY_TEXT), may_be_null=True),
                 exposedPorts=_TEXTS,
                 unexposedPorts=_TEXTS,
                 volumes=_TEXTS,
                 unmountedVolumes=_TEXTS,
                 workdir=_ONE_TEXT,
                 user=_ONE_TEXT,
-            )
+            ),
+            may_be_null=True,
         )
-    fields["licenseTests"] = many(thing("a license test", debian=Field(Flag()), files=_TEXTS))
+    fields["licenseTests"] = many(thing("a license test", debian=_FLAG, files=_TEXTS))
     if second:
         fields["containerRunOptions"] = Field(
             thing(
                 "the run options",
                 user=_ONE_TEXT,
-                privileged=Field(Flag()),
-                allocateTty=Field(Flag()),
+                privileged=_FLAG,
+                allocateTty=_FLAG,
                 envFile=_ONE_TEXT,
                 envVars=_TEXTS,
                 capabilities=_TEXTS,
                 bindMounts=Field(ListOf(_MOUNT, null_is_empty=True)),
-            )
+            ),
+            may_be_null=True,
         )
     return thing("the file", **fields)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_multiarch.acceptance.documents import Value
 
-_PLACEHOLDER: Final = re.compile(r"\{platform(?:\.(\w*))?\}")
+PLACEHOLDER: Final = re.compile(r"\{platform(?:\.(\w*))?\}")
 VARIANTS: Final = "per_platform"
 """The key of a test under which stands what is otherwise on some platforms."""
 
@@ -87,12 +87,12 @@ def _text(text: str, platform: Platform) -> str:
         "variant": platform.variant,
         "machine": platform.machine,
     }
-    return _PLACEHOLDER.sub(lambda found: parts.get(found[1], found[0]), text)
+    return PLACEHOLDER.sub(lambda found: parts.get(found[1], found[0]), text)
 
 
 def _unknown_placeholders(value: Value) -> Iterator[Problem]:
     if isinstance(value, Scalar):
-        for found in _PLACEHOLDER.finditer(value.text):
+        for found in PLACEHOLDER.finditer(value.text):
             if found[1] is not None and found[1] not in _PARTS:
                 known = ", ".join(f"{{platform.{part}}}" for part in _PARTS)
                 yield Problem(value.place, f"{found[0]} is not known: there is {{platform}}, {known}")

@@ -13,6 +13,7 @@ from pytest_multiarch.acceptance.checks import (
     CommandCheck,
     ConfigCheck,
     FileCheck,
+    LicenseCheck,
     Named,
     Request,
     ServiceCheck,
@@ -75,6 +76,15 @@ class TestFiles:
         assert str(caught.value).splitlines()[0] == "mode of /etc/hello: expected 0600, came 0640 and 1 more"
         assert "owner of /etc/hello\n  expected: 5\n  came:     0" in str(caught.value)
 
+    @pytest.mark.parametrize("path", ["/etc/hello/", "/etc/link/"])
+    def test_that_have_a_slash_at_their_paths_end_cannot_be_read(self, image: PlatformImage, path: str) -> None:
+        hello = TextExpectation(matches=("hello",))
+        for check in (FileCheck(path=path, content=hello, reads_content=True), LicenseCheck(files=(path,))):
+            with pytest.raises(
+                AssertionError, match="it is a file, and a path with a slash at its end names a directory"
+            ):
+                assert_passes(check, image)
+
 
 @pytest.mark.parametrize(
     ("kind", "mode", "shown"),
@@ -127,7 +137,7 @@ class TestCommands:
 
     def test_that_do_not_end_fail_with_what_came_so_far(self, image: PlatformImage) -> None:
         error = CommandTimeout("running x", "no end within 1 s", detail="so far")
-        with pytest.raises(AssertionError, match=r"(?s)command: expected can be run, came no end within 1 s.*so far"):
+        with pytest.raises(AssertionError, match=r"(?s)command: expected ends in time, came no end within 1 s.*so far"):
             assert_passes(CommandCheck(args=("x",)), image, Answering(error=error))
 
     def test_run_as_the_containers_own_process_where_the_image_has_no_shell(self, image: PlatformImage) -> None:

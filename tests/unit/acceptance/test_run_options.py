@@ -14,7 +14,7 @@ from pytest_multiarch.acceptance.checks import CommandCheck, Mismatch, Subject
 from pytest_multiarch.acceptance.structure import read_structure_file
 from pytest_multiarch.acceptance.suite import read_suite
 from pytest_multiarch.engine.mounts import Mount
-from pytest_multiarch.errors import EngineError
+from pytest_multiarch.errors import CommandTimeout, EngineError
 from pytest_multiarch.outputs import Output
 from pytest_multiarch.platforms import Platform
 from pytest_multiarch.results import CommandResult
@@ -34,6 +34,7 @@ class Asked:
     runs: list[tuple[tuple[str, ...], dict[str, Any]]] = field(default_factory=list)
     execs: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
     containers: list[dict[str, Any]] = field(default_factory=list)
+    envs: list[Mapping[str, str]] = field(default_factory=list)
 
     def run(self, args: Sequence[str], *, entrypoint: Sequence[str], **options: Any) -> CommandResult:
         said = {
@@ -42,8 +43,11 @@ class Asked:
         self.runs.append(((*entrypoint, *args), said))
         return self._result(args)
 
-    def exec(self, args: Sequence[str], *, tty: bool = False, **_: Any) -> CommandResult:
+    def exec(
+        self, args: Sequence[str], *, env: Mapping[str, str] | None = None, tty: bool = False, **_: Any
+    ) -> CommandResult:
         self.execs.append((tuple(args), tty))
+        self.envs.append(env or {})
         return self._result(args)
 
     @contextmanager
@@ -117,6 +121,16 @@ def test_a_container_that_cannot_have_its_options_is_the_tests_failure(options: 
     else:  # nothing that the file says is why
         with pytest.raises(EngineError, match="invalid CapAdd"):
             check.check(subject)
+
+
+def test_a_setup_that_does_not_end_is_told_with_its_output() -> None:
+    def late(*_: Any, **__: Any) -> Any:
+        raise CommandTimeout("running prepare", "no end within 1 s", detail="so far")
+
+    asked = Asked()
+    asked.exec = late  # type: ignore[method-assign]
+    found = CommandCheck(args=("x",), setup=(("prepare",),)).check(asked.subject).mismatches
+    assert found == (Mismatch("setup ['prepare']", "succeeds", "no end within 1 s\nso far"),)
 
 
 def test_a_command_with_options_is_never_in_the_warm_container() -> None:

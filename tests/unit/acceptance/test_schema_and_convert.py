@@ -16,6 +16,7 @@ from pytest_multiarch.acceptance.checks import Subject
 from pytest_multiarch.acceptance.convert import convert
 from pytest_multiarch.acceptance.structure import read_structure_file
 from pytest_multiarch.acceptance.suite import json_schema, read_suite
+from pytest_multiarch.platforms import Platform
 from tests.integration.acceptance.crafted import crafted_image
 
 if TYPE_CHECKING:
@@ -178,6 +179,60 @@ commandTests: [{name: a, command: id}]
     ):
         assert f"# containerRunOptions.{note}" in converted
     assert read_suite(converted, "a.multiarch.yaml").cases
+
+
+def test_texts_that_would_name_the_platform_are_told_with_their_tests_but_names_are_left() -> None:
+    text = """\
+schemaVersion: 2.0.0
+commandTests:
+  - {name: "a {platform}", command: echo, args: ["{platform.arch}"], envVars: [{key: E, value: "{platformfoo}"}]}
+fileContentTests: [{name: b, path: /a, expectedContents: ["x{platform}", '\\{platform\\}']}]
+metadataTest: {labels: [{key: "{platform.nope}", value: "1"}]}
+"""
+    notes = [line for line in convert(text, "image.yaml").splitlines() if line.startswith("#")]
+    assert notes == [
+        "# Converted from image.yaml.",
+        "# a {platform}: {platform.arch} in '{platform.arch}' stands for the platform here; write it otherwise.",
+        "# b: {platform} in 'x{platform}' stands for the platform here; write it otherwise.",
+        "# metadata: {platform.nope} in '{platform.nope}' stands for the platform here; write it otherwise.",
+    ]
+
+
+def test_a_note_stays_one_line_of_comment_whatever_the_name_is() -> None:
+    text = 'schemaVersion: 2.0.0\ncommandTests: [{name: "a\\nimage: b", command: echo, args: [$A]}]\n'
+    assert "\n# a image: b: '$A' names a variable of the image" in convert(text, "image.yaml")
+
+
+NULLS: Final = """\
+schemaVersion: 2.0.0
+containerRunOptions:
+fileExistenceTests:
+  - {name: owner, path: /etc/hello, permissions: null, uid: ~, gid: null, isExecutableBy: ""}
+  - {name: executable, path: /opt/app/run, isExecutableBy: ~}
+metadataTest: {entrypoint: [/entry], cmd: null, labels: [{key: empty, value: "", isRegex: ~}]}
+licenseTests: [{debian: null, files: [/etc/hello]}]
+"""
+
+
+def test_keys_without_a_value_count_as_not_said() -> None:
+    found = verdicts(read_structure_file(NULLS, "image.yaml"))
+    assert found == {"owner": True, "executable": True, "metadata": True, "licenses 1": True}
+    assert verdicts(read_suite(convert(NULLS, "image.yaml"), "image.multiarch.yaml")) == found
+
+
+def test_an_owner_without_a_value_is_root_in_strict_as_for_the_binary() -> None:
+    text = "schemaVersion: 2.0.0\nfileExistenceTests: [{name: a, path: /etc/hello, uid: ~}]\n"
+    (case,) = read_structure_file(text, "image.yaml", is_strict=True).cases
+    check: Any = case.make(Platform.parse("linux/amd64"))
+    assert (check.check_of.uid, check.check_of.gid) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "said", ["metadataTest:", "metadataTest: {entrypoint: ~}", "metadataTest: {cmd: null, user: ~}"]
+)
+def test_a_file_that_says_nothing_but_nulls_holds_no_tests(said: str) -> None:
+    with pytest.raises(BadFile, match="it holds no tests"):
+        read_structure_file(f"schemaVersion: 2.0.0\n{said}\n", "image.yaml")
 
 
 def test_what_cannot_be_converted_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
