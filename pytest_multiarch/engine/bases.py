@@ -90,11 +90,6 @@ class BaseUse:
         """Return the first line that needs the image for the target's platform: only the stages that are the target's own do."""
         return next((stage.line for stage in self.stages if stage.platform in _TARGETS_OWN), None)
 
-    @property
-    def depends_on_builder(self) -> bool:
-        """Say whether a stage asks for a platform that is made of the builder's own (``$BUILDPLATFORM``, ``$BUILDARCH``)."""
-        return any("BUILD" in stage.platform for stage in self.stages)
-
     def platforms(self, target: Platform) -> list[Platform]:
         """Return which of the image's platforms the build of one platform needs; its own where no stage is known."""
         found: dict[Platform, None] = {}
@@ -192,13 +187,9 @@ def find_bases(
     *,
     source: RegistryClient,
     builders_own: Platform,
-    knows_builder: bool = True,
     listener: BuildListener,
 ) -> FoundBases:
     """Read which base images a build needs, for all platforms that it needs them for.
-
-    Without ``knows_builder`` the builder's own platform is a guess: what depends on it is not copied, because the builder would
-    find the copy without that platform in the place of an image that has it.
 
     An image of the Dockerfile that cannot be copied is left for the builder to fetch, which may reach what this process does
     not, and else says where in the Dockerfile it stands; one that was asked for by name has to be there, and raises what
@@ -227,11 +218,6 @@ def find_bases(
 
     parts: dict[str, ImagePart] = {}
     for name, use in users.items():
-        if use.depends_on_builder and not knows_builder:
-            listener.note(
-                f"{name} is left for the builder to fetch: what $BUILDPLATFORM is to that builder is not known"
-            )
-            continue
         with left_where_it_fails(name):
             wanted = dict.fromkeys(each for platform in platforms for each in use.platforms(platform))
             parts[name] = part_for(source, Reference.parse(name), list(wanted))

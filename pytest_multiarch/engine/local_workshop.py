@@ -87,7 +87,7 @@ class LocalWorkshop:
         if found is not None:
             environ = daemons.main().environ
             version = ".".join(map(str, found.result()))
-            if self._options.names_builder:
+            if self._options.builder not in ("auto", "container", "docker"):
                 buildx.find_builder(self._options.builder, environ)
         if not (builds or (runs and is_layout)):
             return version
@@ -256,11 +256,7 @@ class LocalWorkshop:
     def _copy_bases(self, bases: ComingBases, spec: BuildSpec, platforms: Sequence[Platform], name: str) -> None:
         def find() -> FoundBases:
             source, own = self.belongings.readers.users(), self.belongings.daemons.main().facts.platform
-            # Else another machine may build.
-            is_mains = not (self._options.names_builder or self._options.nodes)
-            return find_bases(
-                spec, platforms, source=source, builders_own=own, knows_builder=is_mains, listener=self._listener
-            )
+            return find_bases(spec, platforms, source=source, builders_own=own, listener=self._listener)
 
         def send(found: FoundBases, group: Sequence[Platform]) -> Bases:
             return found.send(

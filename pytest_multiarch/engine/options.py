@@ -45,8 +45,3 @@ class EngineOptions:
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
     reuse: Path | None = None
-
-    @property
-    def names_builder(self) -> bool:
-        """Say whether a builder of the user's builds, which may be anywhere."""
-        return self.builder not in ("auto", "container", "docker")

@@ -76,7 +76,6 @@ class Copying:
 
     def __init__(self, client: RegistryClient, target: FakeRegistry, listener: Listener, folder: Path) -> None:
         self._client, self._target, self._listener, self._folder = client, target, listener, folder
-        self.knows_builder = True
         self.started: Callable[[], RegistryClient] | None = None
         """Gives the client of the target registry, once that has started."""
 
@@ -88,14 +87,7 @@ class Copying:
         return self.send(self.find(spec, *platforms), *platforms)
 
     def find(self, spec: BuildSpec, *platforms: Platform) -> FoundBases:
-        return find_bases(
-            spec,
-            platforms,
-            source=self._client,
-            builders_own=AMD64,
-            knows_builder=self.knows_builder,
-            listener=self._listener,
-        )
+        return find_bases(spec, platforms, source=self._client, builders_own=AMD64, listener=self._listener)
 
     def send(self, found: FoundBases, *platforms: Platform) -> Bases:
         return found.send(
@@ -239,31 +231,6 @@ def test_a_stage_on_the_build_platform_needs_its_base_for_that_alone(
     copying(copying.spec(f"FROM --platform=$BUILDPLATFORM {tools} AS t\nFROM {base}\nCOPY --from=t / /\n"), ARM64)
     assert platforms_in(target, home(source, "tools")) == ["linux/amd64"]
     assert platforms_in(target, home(source, "base")) == ["linux/arm64"]
-
-
-@pytest.mark.parametrize(
-    ("dockerfile", "is_left"),
-    [
-        ("FROM --platform=$BUILDPLATFORM {tools} AS t\n", True),
-        ("ARG P=$BUILDPLATFORM\nFROM --platform=${{P}} {tools} AS t\n", True),
-        ("FROM --platform=linux/$BUILDARCH {tools} AS t\n", True),
-        ("FROM --platform=$BUILDPLATFORM {tools} AS t\nFROM {tools} AS u\n", True),
-        ("FROM --platform=$TARGETPLATFORM {tools} AS t\n", False),
-        ("FROM --platform=linux/arm64 {tools} AS t\n", False),
-    ],
-)
-def test_a_builder_whose_platform_is_not_known_fetches_what_its_own_stages_stand_on(
-    copying: Copying, source: FakeRegistry, listener: Listener, dockerfile: str, is_left: bool
-) -> None:
-    tools, base = (add(source, name, "linux/amd64", "linux/arm64") for name in ("tools", "base"))
-    spec = copying.spec(f"{dockerfile.format(tools=tools)}FROM {base}\nCOPY --from=t / /\n")
-    assert sorted(copying(spec, AMD64, ARM64).contexts) == [base, tools]
-    assert listener.notes == []
-    copying.knows_builder = False
-    found = copying.find(spec, AMD64, ARM64)
-    assert sorted(copying.send(found, AMD64, ARM64).contexts) == ([base] if is_left else [base, tools])
-    note = f"{tools} is left for the builder to fetch: what $BUILDPLATFORM is to that builder is not known"
-    assert listener.notes == ([note] if is_left else [])
 
 
 def no_match(bases: Bases, name: str, spec: BuildSpec) -> BuildError:

@@ -95,7 +95,6 @@ class World:
         self.builds: list[tuple[Builder, BuildSpec, Platform, dict[str, Any]]] = []
         self.ledger: Ledger | None = None
         self.nodes: object = None
-        self.knows_builder: object = None
         self.emulated: tuple[Platform, ...] = ()
         monkeypatch.setattr(Supports, "_look", lambda _, platform: self._look(platform))
         self.plain_names = True
@@ -187,8 +186,6 @@ class World:
         return []
 
     def _find_bases(self, spec: BuildSpec, platforms: Sequence[Platform], **options: Any) -> FoundBases:
-        self.knows_builder = options["knows_builder"]
-
         def send(group: Sequence[Platform], *_: object) -> Bases:
             self.note("bases copied")
             users = {name: BaseUse((), AMD64) for name in self.copies}
@@ -455,24 +452,6 @@ def test_what_the_daemons_own_buildkit_keeps_stands_in_the_book(
     environment.build(spec, [ARM64])
     wait_until(lambda: found)
     assert found == ["localhost:5001/context-0:linux-arm64"]
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, True),
-        ({"builder": "container"}, True),
-        ({"builder": "docker"}, True),
-        ({"builder": "mine"}, False),
-        ({"nodes": (Node(ARM64, "ssh://pi"),)}, False),
-    ],
-)
-def test_the_main_daemons_platform_is_the_builders_where_the_builder_is_there(
-    make: Callable[..., Environment], world: World, spec: BuildSpec, options: dict[str, Any], expected: bool
-) -> None:
-    make(**options).build(spec, [ARM64])
-    wait_until(lambda: world.count("bases copied"))
-    assert world.knows_builder is expected
 
 
 def test_closing_goes_backwards_and_only_once(make: Callable[..., Environment], world: World, spec: BuildSpec) -> None:
