@@ -52,7 +52,10 @@ FILES = [
         b"",
     ],
 )
-def test_the_builder_gets_what_is_counted(tmp_path: Path, text: bytes) -> None:
+def test_the_builder_gets_what_is_counted(tmp_path: Path, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "DOCKER_CONFIG", str(tmp_path / "config")
+    )  # where buildx notes its builds, instead of the user's
     context, sent = tmp_path / "context", tmp_path / "sent"
     for name in FILES:
         (context / name).parent.mkdir(parents=True, exist_ok=True)
