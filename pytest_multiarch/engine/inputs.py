@@ -46,7 +46,7 @@ def _files_digest(spec: BuildSpec) -> str:
         folder = Path(source)
         if "://" in source or not folder.is_dir():
             return ""
-        contexts[name] = _tree_digest(folder, _all(folder))
+        contexts[name] = _tree_digest(folder, left_in(folder, []))
     read = {
         "context": _tree_digest(spec.context, _in_context(spec)),
         "dockerfile": hashlib.sha256(dockerfile.read_bytes()).hexdigest(),
@@ -79,10 +79,6 @@ def _in_context(spec: BuildSpec) -> list[str]:
     beside = spec.dockerfile_path.with_name(f"{spec.dockerfile_path.name}.dockerignore")
     ignore = next((file for file in (beside, spec.context / ".dockerignore") if file.is_file()), None)
     return left_in(spec.context, read_patterns(ignore.read_bytes()) if ignore else [])
-
-
-def _all(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 def _tree_digest(root: Path, paths: list[str]) -> str:
